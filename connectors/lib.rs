@@ -1,1 +1,175 @@
-//! stub
+//! Connectors: vendors to core and back.
+//!
+//! Knows: how each vendor is asked, what its answers mean in core's words, how our marks are put on its records.
+//! Must not know: waiting, retrying, storing, the time of day, tokens. `src` does those.
+//!
+//! Adding a connector: a directory with the five files, one arm in [`SourceConfig`] and in [`build`].
+
+pub mod error;
+pub mod signature;
+pub mod transport;
+
+pub use error::ConnectorError;
+pub use transport::{Lane, Method, Request, Response, Transport, TransportError};
+
+use async_trait::async_trait;
+use dutyd_core::action::{Action, Receipt};
+use dutyd_core::case::{CaseChange, CaseKey, Revision};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One vendor system. Async, but never waits, retries or stores.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// What it can write, its limits, how it signs in. Fixed per source.
+    fn profile(&self) -> &Profile;
+
+    /// Who are we there, in which time zone, with which rights and fields. For `check --online` and at start.
+    async fn check(&self, cx: &Ctx<'_>) -> Result<Identity, ConnectorError>;
+
+    /// What changed since the cursor. `None`: from the beginning.
+    async fn pull(&self, cx: &Ctx<'_>, from: Option<&Cursor>) -> Result<Page, ConnectorError>;
+
+    /// The cases with all their children, in the vendor's bulk form. At most `profile().fetch_max` keys; one answer per key.
+    async fn fetch(&self, cx: &Ctx<'_>, cases: &[CaseKey]) -> Result<Vec<Fetched>, ConnectorError>;
+
+    /// Whether the record shows what the action wants, by a strongly consistent read.
+    async fn holds(&self, cx: &Ctx<'_>, action: &Action) -> Result<Option<Receipt>, ConnectorError>;
+
+    /// Makes the actions true. One verdict per action, in their order. Actions of one case go in one request where the
+    /// vendor allows it.
+    async fn apply(&self, cx: &Ctx<'_>, actions: &[Action]) -> Result<Vec<Applied>, ConnectorError>;
+
+    /// Verifies a webhook over its raw bytes and says which cases it is about. Pure.
+    fn hints(&self, delivery: &Delivery, now: Timestamp) -> Result<Vec<Hint>, ConnectorError>;
+
+    /// What the vendor's rate headers say, if anything. Pure.
+    fn budget(&self, _response: &Response) -> Option<Budget> {
+        None
+    }
+}
+
+/// What a connector call gets besides its arguments.
+pub struct Ctx<'a> {
+    pub http: &'a dyn Transport,
+    pub now: Timestamp,
+}
+
+/// Opaque to the engine, typed in the connector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    pub version: u16,
+    /// JSON text of the connector's own cursor type.
+    pub body: String,
+}
+
+/// One step of a scan.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Changes that are complete as they stand.
+    pub changes: Vec<CaseChange>,
+    /// Cases whose children must be read with `fetch`.
+    pub hints: Vec<Hint>,
+    pub quarantined: Vec<Quarantined>,
+    /// Where to go on; commits together with what stands above.
+    pub next: Option<Cursor>,
+    /// Whether the scan has more to read now.
+    pub more: bool,
+}
+
+/// "Look at this case."
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hint {
+    pub key: CaseKey,
+    /// The record's version, where the hint tells it: lets us skip what we already have.
+    pub revision: Option<Revision>,
+    /// The vendor's id of the delivery, for dedupe. Webhooks only.
+    pub delivery_id: Option<String>,
+}
+
+/// A record that could not be understood, kept raw for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    pub id: String,
+    pub reason: String,
+    pub raw: String,
+}
+
+/// What became of one requested case.
+#[derive(Debug)]
+pub enum Fetched {
+    Case(Box<CaseChange>),
+    /// Deleted, or merged away.
+    Gone(CaseKey),
+    /// Not visible to our account, or out of our scope.
+    Hidden(CaseKey),
+    Quarantined(CaseKey, Quarantined),
+}
+
+/// The verdict on one action.
+#[derive(Debug)]
+pub struct Applied {
+    pub action_id: String,
+    pub result: Result<Receipt, ConnectorError>,
+}
+
+/// A webhook request as it arrived.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Lower-case names.
+    pub headers: Vec<(String, String)>,
+    pub body: bytes::Bytes,
+}
+
+impl Delivery {
+    /// First value of a header, by lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The account we use, as measured.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Identity {
+    pub account: String,
+    pub time_zone: Option<String>,
+    /// Each thing that is not as it should be.
+    pub findings: Vec<Finding>,
+}
+
+/// One finding of `check --online`, in plain words with the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Whether dutyd cannot work correctly until it is mended.
+    pub blocking: bool,
+    pub message: String,
+    pub remedy: String,
+}
+
+/// What is fixed about a connector.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// `servicenow`, `jira`, `zendesk`, `salesforce`.
+    pub vendor: &'static str,
+    pub origin: url::Url,
+    pub sign_in: transport::SignIn,
+    /// How late the vendor may show a change to a poll, at most, in normal operation: with the poll interval it makes
+    /// the bound B.
+    pub lag: SignedDuration,
+    pub fetch_max: usize,
+    /// Actions that one `apply` may carry.
+    pub apply_max: usize,
+    /// Requests per minute that we allow ourselves, and how many at once.
+    pub requests_per_minute: u32,
+    pub concurrency: usize,
+    /// The account that writes our marks, where known before signing in; its events may be ours.
+    pub account: Option<String>,
+}
+
+/// What a vendor's rate headers say.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Budget {
+    pub limit: Option<u64>,
+    pub remaining: Option<u64>,
+    pub resets_at: Option<Timestamp>,
+}

@@ -1,0 +1,58 @@
+//! What is wrong in an admin's file: where, what, and what to do about it.
+
+use serde::Serialize;
+use std::fmt;
+
+/// One mistake in a configuration or policy file. Line and column count from 1; 0 means "the file as a whole".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    pub file: String,
+    pub line: u32,
+    pub column: u32,
+    /// What is wrong, as a lower-case fragment that names the thing.
+    pub message: String,
+    /// What to do next.
+    pub remedy: String,
+}
+
+impl Problem {
+    /// A problem at a byte offset of a file's text.
+    pub fn at(
+        file: &str,
+        text: &str,
+        offset: usize,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let before = &text.as_bytes()[..offset.min(text.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() as u32 + 1;
+        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        let column = String::from_utf8_lossy(&before[start..]).chars().count() as u32 + 1;
+        Self { file: file.to_owned(), line, column, message: message.into(), remedy: remedy.into() }
+    }
+
+    /// A problem of a file as a whole.
+    pub fn of_file(file: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), line: 0, column: 0, message: message.into(), remedy: remedy.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message)?,
+            line => write!(f, "{}:{}:{}: {}", self.file, line, self.column, self.message)?,
+        }
+        if self.remedy.is_empty() { Ok(()) } else { write!(f, "\n  -> {}", self.remedy) }
+    }
+}
+
+/// The known name nearest to a mistyped one, if any is near enough to be worth suggesting.
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.chars().count() / 4)
+        .min()
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,66 @@
+//! SLA clocks: targets + timeline + calendar → readings. A clock is a fold over the timeline; nothing about it is stored.
+
+use crate::calendar::Calendar;
+use crate::policy::PolicySet;
+use crate::state::CaseState;
+use crate::timeline::TimelineEvent;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// What a clock is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClockState {
+    Running,
+    Paused { reason: String },
+    Met,
+    Missed,
+    Cancelled,
+}
+
+/// A clock as read at one instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClockReading {
+    /// `first_response`, `next_reply`, `resolution`, … or the name of a custom clock.
+    pub clock: String,
+    pub state: ClockState,
+    pub calendar: Arc<Calendar>,
+    /// Business seconds allowed; `None` for a clock without a target.
+    pub target_seconds: Option<i64>,
+    /// Business seconds used up at the instant of the reading, pauses taken out.
+    pub elapsed_seconds: i64,
+    pub started_at: Timestamp,
+    /// The instant from which `elapsed_seconds` grows, while running.
+    pub running_since: Option<Timestamp>,
+    /// `elapsed_seconds` at `running_since`.
+    pub elapsed_before: i64,
+    /// When the target is reached if nothing happens; fixed once reached.
+    pub due_at: Option<Timestamp>,
+    pub stopped_at: Option<Timestamp>,
+    /// When the target was exceeded, if it was.
+    pub breached_at: Option<Timestamp>,
+}
+
+impl ClockReading {
+    /// Business seconds used up at `now`.
+    pub fn elapsed_at(&self, now: Timestamp) -> i64 {
+        match self.running_since {
+            Some(since) => self.elapsed_before + self.calendar.seconds_between(since, now),
+            None => self.elapsed_seconds,
+        }
+    }
+
+    /// The earliest instant at which `seconds` are used up if nothing happens; `None` if the clock does not run.
+    pub fn reaches(&self, seconds: i64) -> Option<Timestamp> {
+        self.calendar.add_seconds(self.running_since?, seconds - self.elapsed_before)
+    }
+}
+
+/// All clocks of a case at `now`, the newest cycle of each.
+pub fn read_clocks(_policies: &PolicySet, _state: &CaseState, _now: Timestamp) -> Vec<ClockReading> {
+    Vec::new()
+}
+
+/// The adoptions of targets that this case's timeline should have and does not have yet.
+pub fn adoptions(_policies: &PolicySet, _state: &CaseState, _now: Timestamp) -> Vec<TimelineEvent> {
+    Vec::new()
+}

@@ -1,0 +1,128 @@
+//! `CaseState`: all that is remembered about one case between two decisions, as one versioned value.
+
+use crate::action::{Receipt, Severity, Slot};
+use crate::case::{Case, CaseChange, Revision, SeenMarks};
+use crate::timeline::TimelineEvent;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Version of the stored form. Every version ever written has a fixture in the tests.
+pub const STATE_VERSION: u16 = 1;
+
+/// News about one case: what `decide` folds in. The store keeps it in the inbox until then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum News {
+    /// The vendor told us something. Boxed: it is much larger than the others.
+    Change(Box<CaseChange>),
+    /// A write of ours is confirmed on the record.
+    Settled(Receipt),
+    /// The record was deleted.
+    Gone { at: Timestamp },
+    /// The record exists but we may not read it any more, or it left our scope.
+    Hidden { at: Timestamp },
+}
+
+/// Whether the record can still be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    #[default]
+    Present,
+    Gone,
+    Hidden,
+}
+
+/// Where a flag stands between quiet and raised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FlagState {
+    /// The condition holds, but not yet for as long as the rule asks.
+    Pending,
+    Open,
+    /// Quiet again; kept while cooldown and refire budget need it.
+    Cleared,
+}
+
+/// At most one per (case, rule).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Flag {
+    pub rule: String,
+    pub state: FlagState,
+    pub severity: Severity,
+    /// The highest severity of this episode.
+    pub peak: Severity,
+    /// Since when the state is what it is: the condition holding (pending), raised (open) or quiet (cleared).
+    pub since: Timestamp,
+    /// When it was raised, whole seconds; for a pending flag when it began to hold.
+    pub raised_at: Timestamp,
+    /// 12 hex digits, see [`crate::action::episode_tag`].
+    pub episode: String,
+    /// What is true, since when and what it means: one or two sentences, rendered when it was raised or changed.
+    pub why: String,
+    /// Raises within the rule's refire window, oldest first.
+    pub raises: Vec<Timestamp>,
+    /// Since when an exit was due but the minimum dwell holds the flag open.
+    pub leaving_since: Option<Timestamp>,
+}
+
+/// What a person said about a flag, in their own tool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Override {
+    /// `None`: all flags of the case.
+    pub rule: Option<String>,
+    pub kind: OverrideKind,
+    pub at: Timestamp,
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OverrideKind {
+    /// Not to be shown again until severity rises above this one.
+    Dismissed {
+        above: Severity,
+    },
+    /// Not to be shown before this instant; `above`: or until severity rises above it.
+    Snoozed {
+        until: Option<Timestamp>,
+        above: Option<Severity>,
+    },
+    Acknowledged,
+    /// A person confirmed the case as escalated.
+    Escalated,
+}
+
+/// What was last wanted for a slot, so that the same want is never decided twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Wanted {
+    pub slot: Slot,
+    /// Hash of the want.
+    pub digest: String,
+    pub generation: u64,
+    /// Set when the vendor confirmed it: vendor time and, where told, the record's version after the write.
+    pub shown_at: Option<Timestamp>,
+    pub shown_revision: Option<Revision>,
+    /// How often automation took it off and we put it back.
+    pub put_back: u8,
+}
+
+/// All that `decide` remembers about one case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseState {
+    pub version: u16,
+    pub case: Case,
+    pub presence: Presence,
+    /// Ordered by time; see [`crate::timeline::merge`].
+    pub events: Vec<TimelineEvent>,
+    /// The oldest events were dropped: readings that need them answer "cannot tell".
+    pub truncated: bool,
+    /// What of ours stood on the record when it was last read.
+    pub marks: SeenMarks,
+    pub flags: Vec<Flag>,
+    pub overrides: Vec<Override>,
+    pub wanted: Vec<Wanted>,
+    /// Content hash of the policy last decided under; a change of it changes marks without new notes.
+    pub policy: String,
+}

@@ -1,0 +1,188 @@
+//! The append-only timeline of a case: facts with the vendor's own ids, merged and ordered.
+//!
+//! Must not know: clocks or rules; they fold over what stands here.
+
+use crate::case::{Case, Party, Priority, Status};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Who did something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    Customer,
+    Agent,
+    /// Automation inside the vendor's system.
+    Vendor,
+    /// Ourselves. Such events never start, stop or pause a clock and never count as activity.
+    Dutyd,
+}
+
+/// One fact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TimelineEvent {
+    /// The vendor's own id of the fact, which makes re-reading harmless.
+    pub id: String,
+    /// Vendor time.
+    pub at: Timestamp,
+    /// When we learned it.
+    pub seen_at: Timestamp,
+    pub actor: Actor,
+    /// Name of the person, where known.
+    pub by: Option<String>,
+    pub kind: EventKind,
+}
+
+/// What happened. `from` and `to` are the values before and after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum EventKind {
+    Created,
+    /// A message. Public: the customer can read it. Signals: what the lexicon found in its text.
+    Replied {
+        public: bool,
+        signals: Vec<String>,
+    },
+    StatusChanged {
+        from: Status,
+        to: Status,
+    },
+    PriorityChanged {
+        from: Option<Priority>,
+        to: Option<Priority>,
+    },
+    OwnerChanged {
+        from: Option<Party>,
+        to: Option<Party>,
+    },
+    TeamChanged {
+        from: Option<Party>,
+        to: Option<Party>,
+    },
+    /// Any other mapped field, by its name in the connector file.
+    FieldChanged {
+        field: String,
+        from: Option<String>,
+        to: Option<String>,
+    },
+    /// The mark of ours on the record was changed: what people see as severity, before and after.
+    MarkChanged {
+        from: Option<String>,
+        to: Option<String>,
+    },
+    MergedInto {
+        case: String,
+    },
+    Linked {
+        case: String,
+    },
+    Unlinked {
+        case: String,
+    },
+    /// A clock took its target from this policy, by content hash.
+    TargetAdopted {
+        clock: String,
+        policy: String,
+    },
+}
+
+impl EventKind {
+    /// Whether the change takes a case that was done back into work.
+    pub fn is_reopening(&self) -> bool {
+        matches!(self, EventKind::StatusChanged { from, to } if !from.is_open() && to.is_open())
+    }
+}
+
+/// The longest timeline kept per case; beyond it the oldest events are dropped and the case is `truncated`.
+pub const EVENTS_MAX: usize = 2_000;
+
+/// Merges newly learned events into an ordered timeline. An id already known keeps its first `seen_at` and its
+/// signals. Returns whether anything was dropped for length.
+pub fn merge(timeline: &mut Vec<TimelineEvent>, news: &[TimelineEvent]) -> bool {
+    for event in news {
+        match timeline.iter().position(|known| known.id == event.id) {
+            Some(known) => absorb(&mut timeline[known], event),
+            None => timeline.push(event.clone()),
+        }
+    }
+    timeline.sort_by(|a, b| (a.at, order(&a.kind), &a.id).cmp(&(b.at, order(&b.kind), &b.id)));
+    let excess = timeline.len().saturating_sub(EVENTS_MAX);
+    timeline.drain(..excess);
+    excess > 0
+}
+
+/// A fact told again: the vendor may have corrected it, but when we first knew it does not change, and what was
+/// read in its text stays, because the text is not kept.
+fn absorb(known: &mut TimelineEvent, told: &TimelineEvent) {
+    let seen_at = known.seen_at.min(told.seen_at);
+    let mut told = told.clone();
+    if let (EventKind::Replied { signals: kept, .. }, EventKind::Replied { signals: new, .. }) =
+        (&known.kind, &mut told.kind)
+        && new.is_empty()
+    {
+        new.clone_from(kept);
+    }
+    *known = TimelineEvent { seen_at, ..told };
+}
+
+/// Creation comes first among events of one instant, adoption of a target last; the rest by id.
+fn order(kind: &EventKind) -> u8 {
+    match kind {
+        EventKind::Created => 0,
+        EventKind::TargetAdopted { .. } => 2,
+        _ => 1,
+    }
+}
+
+/// What a case looked like just after an event (or at its creation, before any).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moment<'a> {
+    pub at: Timestamp,
+    pub event: Option<&'a TimelineEvent>,
+    pub status: Status,
+    pub priority: Option<Priority>,
+    pub owner: Option<Party>,
+    pub team: Option<Party>,
+}
+
+/// The life of a case: one moment per event, oldest first, led by the moment of its creation. Values before the
+/// first change of a kind are that change's `from`; without any change they are today's. Events of our own are left out.
+pub fn moments<'a>(case: &Case, timeline: &'a [TimelineEvent]) -> Vec<Moment<'a>> {
+    let mut now = first_moment(case, timeline);
+    let mut life = vec![now.clone()];
+    for event in timeline.iter().filter(|event| event.actor != Actor::Dutyd) {
+        now.at = event.at.max(now.at);
+        now.event = Some(event);
+        match &event.kind {
+            EventKind::StatusChanged { to, .. } => now.status = *to,
+            EventKind::PriorityChanged { to, .. } => now.priority = *to,
+            EventKind::OwnerChanged { to, .. } => now.owner.clone_from(to),
+            EventKind::TeamChanged { to, .. } => now.team.clone_from(to),
+            _ => {}
+        }
+        life.push(now.clone());
+    }
+    life
+}
+
+fn first_moment<'a>(case: &Case, timeline: &'a [TimelineEvent]) -> Moment<'a> {
+    let mut first = Moment {
+        at: case.opened_at,
+        event: None,
+        status: case.status,
+        priority: case.priority,
+        owner: case.owner.clone(),
+        team: case.team.clone(),
+    };
+    for event in timeline.iter().rev().filter(|event| event.actor != Actor::Dutyd) {
+        match &event.kind {
+            EventKind::StatusChanged { from, .. } => first.status = *from,
+            EventKind::PriorityChanged { from, .. } => first.priority = *from,
+            EventKind::OwnerChanged { from, .. } => first.owner.clone_from(from),
+            EventKind::TeamChanged { from, .. } => first.team.clone_from(from),
+            _ => {}
+        }
+    }
+    first
+}

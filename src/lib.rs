@@ -1,0 +1,1 @@
+//! The imperative shell of dutyd: reads the time, opens connections, stores, and calls the core to decide.
