@@ -1,0 +1,166 @@
+//! What stands around every vendor's router: faults first and last, and the journal of every request.
+//! Knows no vendor; a dropped connection is marked on the answer and carried out by the listener.
+
+use crate::clock::{Clock, Stopwatch, pause};
+use crate::faults::{Fault, Seen, When};
+use crate::journal::{BODY_MAX as SHOWN_MAX, Entry, Journal};
+use crate::route::{Account, BODY_MAX, code, plain};
+use crate::vendor::{Stage, Vendor};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// On an answer: the listener drops the connection instead of sending it. In-process callers see the
+/// status 599 and the header `x-sandbox-hangup` and take it for a lost answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Hangup;
+
+pub const HANGUP_HEADER: &str = "x-sandbox-hangup";
+
+struct Gate {
+    vendor: Arc<dyn Vendor>,
+    stage: Arc<Stage>,
+    journal: Arc<Journal>,
+}
+
+/// The vendor's router with faults and journal around it.
+pub fn guarded(vendor: &Arc<dyn Vendor>, stage: &Arc<Stage>, journal: &Arc<Journal>) -> Router {
+    let gate = Arc::new(Gate { vendor: vendor.clone(), stage: stage.clone(), journal: journal.clone() });
+    let router = vendor.clone().router();
+    router.layer(from_fn(move |request: Request, next: Next| {
+        let gate = gate.clone();
+        async move { gate.pass(request, next).await }
+    }))
+}
+
+impl Gate {
+    async fn pass(&self, request: Request, next: Next) -> Response {
+        let watch = Stopwatch::start();
+        let (parts, body) = request.into_parts();
+        let Ok(body) = axum::body::to_bytes(body, BODY_MAX).await else {
+            return plain(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "body too large");
+        };
+        let method = parts.method.to_string();
+        let path = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+        let seen = Seen { vendor: self.vendor.name(), method: &method, path: &path, body: &body };
+        let fault = self.stage.faults.decide(&seen);
+        let request = Request::from_parts(parts, Body::from(body.clone()));
+        let response = match &fault {
+            None => next.run(request).await,
+            Some((When::Before, fault)) => self.before(fault, request, next).await,
+            Some((When::After, fault)) => self.after(fault, request, next).await,
+        };
+        self.note(&self.stage.clock, (method, path, &body), &response, watch.millis(), fault);
+        response
+    }
+
+    async fn before(&self, fault: &Fault, request: Request, next: Next) -> Response {
+        match common(fault) {
+            Some(response) => response,
+            None => match fault {
+                Fault::Slow { millis } => {
+                    pause(Duration::from_millis(*millis)).await;
+                    next.run(request).await
+                }
+                _ => self.vendor.fault(fault, None, self.stage.clock.now()),
+            },
+        }
+    }
+
+    async fn after(&self, fault: &Fault, request: Request, next: Next) -> Response {
+        let acted = next.run(request).await;
+        if let Some(mut response) = common(fault) {
+            keep_account(&acted, &mut response);
+            return response;
+        }
+        if let Fault::Slow { millis } = fault {
+            pause(Duration::from_millis(*millis)).await;
+            return acted;
+        }
+        let status = acted.status().as_u16();
+        let account = acted.extensions().get::<Account>().cloned();
+        let body = axum::body::to_bytes(acted.into_body(), usize::MAX).await.unwrap_or_default();
+        let mut response = self.vendor.fault(fault, Some((status, &body)), self.stage.clock.now());
+        response.extensions_mut().extend(account.map(one).unwrap_or_default());
+        response
+    }
+
+    fn note(
+        &self,
+        clock: &Clock,
+        (method, path, body): (String, String, &Bytes),
+        response: &Response,
+        duration_ms: f64,
+        fault: Option<(When, Fault)>,
+    ) {
+        let user =
+            response.extensions().get::<Account>().map_or_else(String::new, |account| account.0.clone());
+        let shown = &body[..body.len().min(SHOWN_MAX)];
+        self.journal.record(Entry {
+            seq: 0,
+            at: clock.now(),
+            vendor: self.vendor.name().to_owned(),
+            method,
+            path,
+            user,
+            status: response.status().as_u16(),
+            body: String::from_utf8_lossy(shown).into_owned(),
+            duration_ms,
+            fault: fault.map(|(when, fault)| format!("{when:?} {fault:?}")),
+        });
+    }
+}
+
+fn one(account: Account) -> axum::http::Extensions {
+    let mut extensions = axum::http::Extensions::new();
+    extensions.insert(account);
+    extensions
+}
+
+fn keep_account(from: &Response, to: &mut Response) {
+    if let Some(account) = from.extensions().get::<Account>() {
+        to.extensions_mut().insert(account.clone());
+    }
+}
+
+/// Faults that look the same at every vendor.
+fn common(fault: &Fault) -> Option<Response> {
+    match fault {
+        Fault::Reset => Some(hangup()),
+        Fault::KillPid { pid } => {
+            kill(*pid);
+            Some(hangup())
+        }
+        Fault::Status { status, headers, body } => {
+            let mut response = plain(code(*status), "text/html", body.clone());
+            for (name, value) in headers {
+                let name = axum::http::HeaderName::from_bytes(name.as_bytes());
+                if let (Ok(name), Ok(value)) = (name, value.parse()) {
+                    response.headers_mut().insert(name, value);
+                }
+            }
+            Some(response)
+        }
+        _ => None,
+    }
+}
+
+fn hangup() -> Response {
+    let mut response = plain(code(599), "text/plain", "the sandbox hung up");
+    response.extensions_mut().insert(Hangup);
+    crate::route::set_header(&mut response, HANGUP_HEADER, "1");
+    response
+}
+
+/// Kills the process at this very moment and waits until the signal is sent.
+fn kill(pid: u32) {
+    let sent = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+    if !sent.is_ok_and(|status| status.success()) {
+        eprintln!("could not kill process {pid}");
+    }
+}

@@ -1,0 +1,152 @@
+//! Moves time and lets what is due happen: happenings of the script and deliveries of webhooks.
+//! In lockstep the daemon says until when it is idle; nobody else moves stepped time.
+
+use crate::clock::Clock;
+use crate::hooks::{Hooks, Ring};
+use crate::post::{Post, address};
+use crate::vendor::Vendor;
+use crate::world::Script;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// Deliveries under way at once.
+const DELIVERIES_MAX: usize = 64;
+/// Happenings applied between two looks at the clock's other users.
+const HAPPENINGS_MAX: usize = 10_000;
+
+pub struct Stepper {
+    pub clock: Arc<Clock>,
+    pub hooks: Arc<Hooks>,
+    pub vendors: Vec<Arc<dyn Vendor>>,
+    pub coalesce: std::sync::Mutex<SignedDuration>,
+    pub post: Post,
+    /// Held while time moves, so that two callers cannot move it at once.
+    pub life: Mutex<Life>,
+}
+
+/// What is still to happen.
+pub struct Life {
+    pub script: Option<Box<dyn Script>>,
+    /// Past this instant nothing happens any more.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl Life {
+    fn next_at(&mut self) -> Option<Timestamp> {
+        let at = self.script.as_mut()?.next_at();
+        let ended = at.is_none_or(|at| self.ends_at.is_some_and(|end| at > end));
+        if ended {
+            self.script = None;
+        }
+        at.filter(|_| !ended)
+    }
+
+    fn due(&mut self, until: Timestamp) -> Option<crate::world::Happening> {
+        let at = self.next_at()?;
+        if at <= until { self.script.as_mut()?.pop() } else { None }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    pub now: Timestamp,
+    /// Nothing will happen any more and no webhook is waiting.
+    pub ended: bool,
+    /// Happenings of this step.
+    pub happened: usize,
+    /// Webhooks delivered in this step, answered or not.
+    pub delivered: usize,
+}
+
+impl Stepper {
+    /// The daemon has nothing to do until `until`: time jumps to it or to what happens before.
+    pub async fn wait(&self, until: Option<Timestamp>) -> Step {
+        let mut life = self.life.lock().await;
+        let next = [life.next_at(), self.hooks.next_at()].into_iter().flatten().min();
+        let target = match (next, until) {
+            (Some(next), Some(until)) if next > until => until,
+            (Some(next), _) => next,
+            (None, Some(until)) => until,
+            (None, None) => self.clock.now(),
+        };
+        let window = *crate::clock::lock(&self.coalesce);
+        let mut end = target.saturating_add(window).unwrap_or(target);
+        if let Some(until) = until {
+            end = end.min(until.max(target));
+        }
+        // A window is for happenings; with none in it, time must not run past the deliveries.
+        let happened = self.happen(&mut life, end.max(self.clock.now()));
+        self.clock.set(target);
+        let delivered = self.deliver().await;
+        let ended = life.next_at().is_none() && self.hooks.next_at().is_none();
+        Step { now: self.clock.now(), ended, happened, delivered }
+    }
+
+    /// Moves time by steps to `to`, everything on the way happening at its own instant.
+    pub async fn advance(&self, to: Timestamp) -> Step {
+        let mut total = Step { now: self.clock.now(), ended: false, happened: 0, delivered: 0 };
+        loop {
+            let step = self.wait(Some(to)).await;
+            total.happened += step.happened;
+            total.delivered += step.delivered;
+            (total.now, total.ended) = (step.now, step.ended);
+            if step.now >= to {
+                return total;
+            }
+        }
+    }
+
+    /// Applies what is due until `end`, time following each happening.
+    fn happen(&self, life: &mut Life, end: Timestamp) -> usize {
+        let mut count = 0;
+        while count < HAPPENINGS_MAX
+            && let Some(happening) = life.due(end)
+        {
+            self.clock.set(happening.at);
+            self.apply(&happening);
+            count += 1;
+        }
+        count
+    }
+
+    fn apply(&self, happening: &crate::world::Happening) {
+        if let Some(vendor) = self.vendors.iter().find(|vendor| vendor.name() == happening.vendor) {
+            vendor.apply(happening);
+        }
+    }
+
+    /// Delivers what is due now, several at once, each awaited to its answer or the bound.
+    pub async fn deliver(&self) -> usize {
+        let now = self.clock.now();
+        let due = self.hooks.take(now);
+        let Some(base) = self.hooks.knobs().to else { return 0 };
+        let count = due.len();
+        for slice in due.chunks(DELIVERIES_MAX) {
+            futures::future::join_all(slice.iter().map(|ring| self.deliver_one(&base, ring, now))).await;
+        }
+        count
+    }
+
+    async fn deliver_one(&self, base: &str, ring: &Ring, now: Timestamp) {
+        let Some(vendor) = self.vendors.iter().find(|vendor| vendor.name() == ring.vendor) else { return };
+        let Some(rendered) = vendor.render(ring, now) else { return };
+        let status = self.post.send(&address(base, ring.vendor), rendered).await;
+        self.hooks.note_outcome(ring.vendor, status.is_some_and(|status| (200..300).contains(&status)));
+        if let Some(at) = vendor.delivered(ring, status, now) {
+            self.hooks.again(at, ring.clone());
+        }
+    }
+
+    /// Runs the script to `until` without delivering anything: the past before the first request.
+    pub async fn live_through(&self, until: Timestamp) {
+        let mut life = self.life.lock().await;
+        while self.happen(&mut life, until) == HAPPENINGS_MAX {}
+    }
+
+    /// Nothing more happens.
+    pub async fn end_life(&self) {
+        self.life.lock().await.script = None;
+    }
+}
