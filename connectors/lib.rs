@@ -104,6 +104,9 @@ pub enum Fetched {
     /// Not visible to our account, or out of our scope.
     Hidden(CaseKey),
     Quarantined(CaseKey, Quarantined),
+    /// Not read this time: its children could not be read to the end, for example before a throttle. The others of the
+    /// batch stand; only this one is asked for again, as the error says.
+    Unread(CaseKey, ConnectorError),
 }
 
 /// The verdict on one action.
