@@ -164,7 +164,8 @@ pub struct Case {
 pub struct SeenMarks {
     /// The mark and the flags it lists, exactly as found. `None`: the record carries no mark of ours.
     pub marker: Option<Marker>,
-    /// Whether the severity that people see was empty although `marker` lists flags: somebody cleared it.
+    /// Whether the severity that people see was empty although `marker` lists flags that are not dismissed: somebody
+    /// emptied it. We never write that ourselves.
     pub severity_cleared: bool,
     /// The sentence that people see.
     pub why: Option<String>,

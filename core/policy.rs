@@ -1,5 +1,7 @@
 //! `Policy`: the admin's rules, targets, calendars, signals and customers, checked and compiled as one value.
 
+use crate::around::GroupKind;
+use crate::case::Party;
 use crate::problem::Problem;
 use crate::rule::Rule;
 use std::collections::BTreeMap;
@@ -25,6 +27,16 @@ impl Policy {
     /// Reads, checks and compiles a policy. All problems are reported, not only the first.
     pub fn load(_files: &[PolicyFile]) -> Result<Self, Vec<Problem>> {
         Ok(Self::default())
+    }
+
+    /// The customer's name across sources where aliases are configured, else `source:id`.
+    pub fn customer_key(&self, source: &str, customer: &Party) -> String {
+        format!("{source}:{}", customer.id)
+    }
+
+    /// Whether any rule reads facts of such a group.
+    pub fn reads_group(&self, _kind: GroupKind) -> bool {
+        true
     }
 }
 

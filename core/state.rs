@@ -1,6 +1,6 @@
 //! `CaseState`: all that is remembered about one case between two decisions, as one versioned value.
 
-use crate::action::{Receipt, Severity, Slot};
+use crate::action::{Marker, Receipt, Severity, Want};
 use crate::case::{Case, CaseChange, Revision, SeenMarks};
 use crate::timeline::TimelineEvent;
 use jiff::Timestamp;
@@ -16,8 +16,8 @@ pub const STATE_VERSION: u16 = 1;
 pub enum News {
     /// The vendor told us something. Boxed: it is much larger than the others.
     Change(Box<CaseChange>),
-    /// A write of ours is confirmed on the record.
-    Settled(Receipt),
+    /// A write of ours is confirmed on the record, with what it wrote.
+    Settled { receipt: Receipt, want: Want },
     /// The record was deleted.
     Gone { at: Timestamp },
     /// The record exists but we may not read it any more, or it left our scope.
@@ -63,7 +63,7 @@ pub struct Flag {
     pub why: String,
     /// Raises within the rule's refire window, oldest first.
     pub raises: Vec<Timestamp>,
-    /// Since when an exit was due but the minimum dwell holds the flag open.
+    /// Since when the condition is quiet while the rule's dwell still holds the flag open.
     pub leaving_since: Option<Timestamp>,
 }
 
@@ -94,18 +94,42 @@ pub enum OverrideKind {
     Escalated,
 }
 
-/// What was last wanted for a slot, so that the same want is never decided twice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Wanted {
-    pub slot: Slot,
-    /// Hash of the want.
-    pub digest: String,
+/// The mark as last wanted and as last known to stand on the record.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct MarkMemory {
+    pub wanted: Option<Marker>,
+    pub why: Option<String>,
+    /// Of `wanted`; 0: nothing was ever wanted.
     pub generation: u64,
-    /// Set when the vendor confirmed it: vendor time and, where told, the record's version after the write.
-    pub shown_at: Option<Timestamp>,
-    pub shown_revision: Option<Revision>,
-    /// How often automation took it off and we put it back.
+    /// Wants since the last confirmed one, oldest first: what may turn up on the record without a person's doing.
+    pub in_flight: Vec<InFlight>,
+    pub shown: Option<ShownMark>,
+    /// How often automation took the mark off and we put it back.
     pub put_back: u8,
+}
+
+/// A mark that was wanted and is not yet confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InFlight {
+    pub generation: u64,
+    pub marker: Option<Marker>,
+}
+
+/// A mark known to stand on the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShownMark {
+    pub marker: Option<Marker>,
+    /// Vendor time of the write, or of the read that found it.
+    pub at: Timestamp,
+    /// The record's version just after the write, where the vendor told it.
+    pub revision: Option<Revision>,
+}
+
+/// A note that was wanted, is known to stand, or was deliberately left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NoteMemory {
+    pub rule: String,
+    pub episode: String,
 }
 
 /// All that `decide` remembers about one case.
@@ -122,7 +146,9 @@ pub struct CaseState {
     pub marks: SeenMarks,
     pub flags: Vec<Flag>,
     pub overrides: Vec<Override>,
-    pub wanted: Vec<Wanted>,
+    pub mark: MarkMemory,
+    /// Newest last, bounded.
+    pub notes: Vec<NoteMemory>,
     /// Content hash of the policy last decided under; a change of it changes marks without new notes.
     pub policy: String,
 }

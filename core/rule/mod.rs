@@ -17,6 +17,18 @@ pub struct Facts<'a> {
     pub now: Timestamp,
 }
 
+impl<'a> Facts<'a> {
+    pub fn new(
+        policy: &'a Policy,
+        state: &'a CaseState,
+        around: &'a Around,
+        clocks: &'a [ClockReading],
+        now: Timestamp,
+    ) -> Self {
+        Self { policy, state, around, clocks, now }
+    }
+}
+
 /// The three results of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -45,7 +57,7 @@ pub struct Rule {
     pub version: String,
     /// How long the condition must hold before the flag is raised.
     pub hold_for: SignedDuration,
-    /// How long a raised flag stays at least.
+    /// How long the condition must have been quiet before a raised flag clears.
     pub dwell: SignedDuration,
     /// How long after clearing it may not be raised again.
     pub cooldown: SignedDuration,
@@ -53,6 +65,10 @@ pub struct Rule {
     pub refires_max: usize,
     /// The lowest severity that writes a note.
     pub note_from: Severity,
+    /// What people call the rule.
+    pub title: String,
+    /// Rules whose flags this one's flag makes superfluous on the same case.
+    pub covers: Vec<String>,
 }
 
 impl Rule {

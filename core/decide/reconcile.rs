@@ -1,0 +1,237 @@
+//! Reconciling flags with what the rules say: raise, change, clear, or wait for `for`, dwell, cooldown and the refire budget.
+
+use super::{Decision, DecisionKind, RuleTrouble};
+use crate::action::{Severity, episode_tag};
+use crate::rule::{Facts, Rule, RuleReading, Verdict};
+use crate::state::{Flag, FlagState};
+use jiff::{SignedDuration, Timestamp};
+
+/// The window of the refire budget.
+const REFIRE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// Whether we see the source well enough to raise on the passage of time alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    Clear,
+    Blind,
+}
+
+#[derive(Default)]
+pub struct Judged {
+    pub flags: Vec<Flag>,
+    pub decisions: Vec<Decision>,
+    pub trouble: Vec<RuleTrouble>,
+    pub look_again_at: Option<Timestamp>,
+}
+
+/// What one rule's flag becomes.
+enum Next {
+    /// As it is.
+    Stay,
+    /// No flag at all.
+    Forget,
+    Pending,
+    Raise(Severity),
+    Change(Severity),
+    /// Quiet, but the dwell holds it.
+    Linger,
+    Clear,
+}
+
+/// Judges every rule once. Flags of rules that no longer apply are cleared.
+pub fn reconcile(rules: &[Rule], facts: &Facts<'_>, sight: Sight) -> Judged {
+    let mut judged = Judged::default();
+    for rule in rules {
+        let flag = facts.state.flags.iter().find(|flag| flag.rule == rule.name);
+        let reading = rule.read(facts, flag.is_some_and(|flag| flag.state == FlagState::Open));
+        let (next, wake) = judge(rule, flag, &reading, facts.now, sight);
+        judged.look_again_at = [judged.look_again_at, reading.changes_at, wake].into_iter().flatten().min();
+        if let Verdict::CannotTell { because } = reading.verdict {
+            judged.trouble.push(RuleTrouble { rule: rule.name.clone(), because });
+        }
+        judged.carry_out(rule, flag, next, facts);
+    }
+    judged.clear_orphans(rules, facts);
+    judged
+}
+
+/// What becomes of a flag, and when to look again if only waiting is needed.
+fn judge(
+    rule: &Rule,
+    flag: Option<&Flag>,
+    reading: &RuleReading,
+    now: Timestamp,
+    sight: Sight,
+) -> (Next, Option<Timestamp>) {
+    let state = flag.map(|flag| flag.state);
+    match (&reading.verdict, state) {
+        (Verdict::CannotTell { .. }, _) => (Next::Stay, None),
+        (Verdict::Fires(severity), Some(FlagState::Open)) => {
+            let flag = flag.expect("an open flag exists");
+            let next = if *severity == flag.severity { Next::Stay } else { Next::Change(*severity) };
+            (next, None)
+        }
+        (Verdict::Fires(_), _) if sight == Sight::Blind => (Next::Stay, None),
+        (Verdict::Fires(severity), _) => match held_until(rule, flag, now) {
+            Some(until) => (Next::Pending, Some(until)),
+            None => (Next::Raise(*severity), None),
+        },
+        (Verdict::Quiet, Some(FlagState::Open)) => {
+            let leaving = flag.and_then(|flag| flag.leaving_since).unwrap_or(now);
+            let until = later(leaving, rule.dwell);
+            if until > now { (Next::Linger, Some(until)) } else { (Next::Clear, None) }
+        }
+        (Verdict::Quiet, Some(FlagState::Pending)) => (Next::Forget, None),
+        (Verdict::Quiet, _) => (Next::Stay, None),
+    }
+}
+
+/// Until when a firing rule must not be raised yet: its `for`, its cooldown, its refire budget. `None`: raise now.
+fn held_until(rule: &Rule, flag: Option<&Flag>, now: Timestamp) -> Option<Timestamp> {
+    let began = match flag {
+        Some(flag) if flag.state == FlagState::Pending => flag.since,
+        _ => now,
+    };
+    let cooled =
+        flag.filter(|flag| flag.state == FlagState::Cleared).map(|flag| later(flag.since, rule.cooldown));
+    let spent = flag.and_then(|flag| {
+        let recent: Vec<_> = flag.raises.iter().filter(|at| later(**at, REFIRE_WINDOW) > now).collect();
+        let oldest = recent.len().checked_sub(rule.refires_max.max(1))?;
+        Some(later(*recent[oldest], REFIRE_WINDOW))
+    });
+    [Some(later(began, rule.hold_for)), cooled, spent]
+        .into_iter()
+        .flatten()
+        .max()
+        .filter(|until| *until > now)
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+impl Judged {
+    fn carry_out(&mut self, rule: &Rule, flag: Option<&Flag>, next: Next, facts: &Facts<'_>) {
+        let now = facts.now;
+        match next {
+            Next::Stay => self.flags.extend(flag.cloned().map(|flag| settled(flag, rule, now))),
+            Next::Forget => self.keep_history(flag, now),
+            Next::Pending => self.flags.push(pending(rule, flag, now)),
+            Next::Raise(severity) => {
+                let raised = raised(rule, flag, severity, facts);
+                self.log(DecisionKind::Raise, rule, &raised, facts);
+                self.flags.push(raised);
+            }
+            Next::Change(severity) => {
+                let mut changed = flag.cloned().expect("only an open flag changes");
+                (changed.severity, changed.leaving_since) = (severity, None);
+                changed.peak = changed.peak.max(severity);
+                changed.why = rule.why(facts);
+                self.log(DecisionKind::Change, rule, &changed, facts);
+                self.flags.push(changed);
+            }
+            Next::Linger => self.flags.extend(
+                flag.cloned().map(|flag| Flag { leaving_since: flag.leaving_since.or(Some(now)), ..flag }),
+            ),
+            Next::Clear => {
+                let cleared = cleared(flag.cloned().expect("only an open flag clears"), now);
+                self.log(DecisionKind::Clear, rule, &cleared, facts);
+                self.flags.push(cleared);
+            }
+        }
+    }
+
+    /// A condition that stopped holding before it was raised leaves no trace, unless its refire budget needs one.
+    fn keep_history(&mut self, flag: Option<&Flag>, now: Timestamp) {
+        let Some(flag) = flag.filter(|flag| !flag.raises.is_empty()) else { return };
+        self.flags.push(Flag { state: FlagState::Cleared, since: now, leaving_since: None, ..flag.clone() });
+    }
+
+    fn log(&mut self, kind: DecisionKind, rule: &Rule, flag: &Flag, facts: &Facts<'_>) {
+        self.decisions.push(Decision {
+            at: facts.now,
+            rule: rule.name.clone(),
+            severity: flag.severity,
+            episode: flag.episode.clone(),
+            kind,
+            why: flag.why.clone(),
+            evidence: Some(rule.evidence(facts)),
+        });
+    }
+
+    /// Flags whose rule is gone, or whose case is done or out of sight.
+    fn clear_orphans(&mut self, rules: &[Rule], facts: &Facts<'_>) {
+        let orphans =
+            facts.state.flags.iter().filter(|flag| !rules.iter().any(|rule| rule.name == flag.rule));
+        for flag in orphans {
+            match flag.state {
+                FlagState::Pending => {}
+                FlagState::Cleared if later(flag.since, REFIRE_WINDOW) < facts.now => {}
+                FlagState::Cleared => self.flags.push(flag.clone()),
+                FlagState::Open => {
+                    let cleared = cleared(flag.clone(), facts.now);
+                    self.decisions.push(Decision {
+                        at: facts.now,
+                        rule: cleared.rule.clone(),
+                        severity: cleared.severity,
+                        episode: cleared.episode.clone(),
+                        kind: DecisionKind::Clear,
+                        why: "the rule no longer applies to this case".to_owned(),
+                        evidence: None,
+                    });
+                    self.flags.push(cleared);
+                }
+            }
+        }
+    }
+}
+
+/// An untouched flag, without the lingering that a firing rule ends and without history nobody needs.
+fn settled(flag: Flag, rule: &Rule, now: Timestamp) -> Flag {
+    let raises = match flag.state {
+        FlagState::Cleared if later(flag.since, rule.cooldown.max(REFIRE_WINDOW)) <= now => Vec::new(),
+        _ => flag.raises.clone(),
+    };
+    Flag { leaving_since: None, raises, ..flag }
+}
+
+fn pending(rule: &Rule, flag: Option<&Flag>, now: Timestamp) -> Flag {
+    if let Some(flag) = flag.filter(|flag| flag.state == FlagState::Pending) {
+        return flag.clone();
+    }
+    Flag {
+        rule: rule.name.clone(),
+        state: FlagState::Pending,
+        severity: Severity::Watch,
+        peak: Severity::Watch,
+        since: now,
+        raised_at: now,
+        episode: String::new(),
+        why: String::new(),
+        raises: flag.map(|flag| flag.raises.clone()).unwrap_or_default(),
+        leaving_since: None,
+    }
+}
+
+fn raised(rule: &Rule, flag: Option<&Flag>, severity: Severity, facts: &Facts<'_>) -> Flag {
+    let now = facts.now;
+    let mut raises = flag.map(|flag| flag.raises.clone()).unwrap_or_default();
+    raises.retain(|at| later(*at, REFIRE_WINDOW) > now);
+    raises.push(now);
+    Flag {
+        rule: rule.name.clone(),
+        state: FlagState::Open,
+        severity,
+        peak: severity,
+        since: now,
+        raised_at: now,
+        episode: episode_tag(&rule.episode(facts)),
+        why: rule.why(facts),
+        raises,
+        leaving_since: None,
+    }
+}
+
+fn cleared(flag: Flag, now: Timestamp) -> Flag {
+    Flag { state: FlagState::Cleared, since: now, leaving_since: None, ..flag }
+}

@@ -1,0 +1,1 @@
+//! What `decide` promises, as requirements.
