@@ -6,6 +6,7 @@
 //! Adding a connector: a directory with the five files, one arm in [`SourceConfig`] and in [`build`].
 
 pub mod error;
+pub mod servicenow;
 pub mod signature;
 pub mod transport;
 
@@ -16,7 +17,79 @@ use async_trait::async_trait;
 use dutyd_core::action::{Action, Receipt};
 use dutyd_core::case::{CaseChange, CaseKey, Revision};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How one source is reached, by vendor. In a file it is the table named after the vendor, for example `[servicenow]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub enum SourceConfig {
+    #[serde(rename = "servicenow")]
+    ServiceNow(Box<servicenow::Config>),
+}
+
+impl SourceConfig {
+    /// `servicenow`, `jira`, `zendesk`, `salesforce`.
+    pub fn vendor(&self) -> &'static str {
+        match self {
+            Self::ServiceNow(_) => servicenow::VENDOR,
+        }
+    }
+
+    /// Every secret that [`build`] will ask for.
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        match self {
+            Self::ServiceNow(config) => config.secrets(),
+        }
+    }
+}
+
+/// The connector of a configured source. `secrets` holds what [`SourceConfig::secrets`] names.
+pub fn build(name: &str, config: &SourceConfig, secrets: &Secrets) -> Result<Box<dyn Connector>, BuildError> {
+    match config {
+        SourceConfig::ServiceNow(config) => Ok(Box::new(servicenow::ServiceNow::new(name, config, secrets)?)),
+    }
+}
+
+/// What an administrator creates in the vendor's system, as text with copyable steps. `hook_url`: where webhooks go.
+pub fn setup(config: &SourceConfig, hook_url: &str) -> String {
+    match config {
+        SourceConfig::ServiceNow(config) => servicenow::setup(config, hook_url),
+    }
+}
+
+/// Name of a secret. Configuration never holds a secret itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct SecretRef(pub String);
+
+/// Secrets by their name, as read by `src`.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets(pub BTreeMap<String, SecretString>);
+
+impl Secrets {
+    /// The secret behind a reference.
+    pub fn get(&self, name: &SecretRef) -> Result<SecretString, BuildError> {
+        self.0.get(&name.0).cloned().ok_or_else(|| BuildError::NoSecret { name: name.0.clone() })
+    }
+}
+
+/// Why a source cannot be built from its configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    #[error("secret {name:?} is not there")]
+    NoSecret { name: String },
+    /// `key` is the path of the key in the vendor's table, for example `sign_in.basic.password`.
+    #[error("{key}: {reason}")]
+    Invalid { key: String, reason: String },
+}
+
+impl BuildError {
+    pub fn invalid(key: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Invalid { key: key.into(), reason: reason.into() }
+    }
+}
 
 /// One vendor system. Async, but never waits, retries or stores.
 #[async_trait]
