@@ -1,1 +1,4 @@
 //! The imperative shell of dutyd: reads the time, opens connections, stores, and calls the core to decide.
+
+pub mod clock;
+pub mod store;

@@ -1,0 +1,37 @@
+//! What can go wrong in the store, one variant per reaction.
+
+/// Exit code for storage that may have lost what it confirmed (`EX_IOERR`): the service manager starts us again, and the
+/// start checks the database.
+pub const EXIT_STORAGE: u8 = 74;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing of the transaction was stored; making room is enough.
+    #[error("disk full: {0}; free some space, nothing acknowledged is lost")]
+    Full(String),
+    /// A write or sync failed, so what reached the disk is unknown: the process must end with [`EXIT_STORAGE`].
+    #[error("storage failed: {0}; ending, so that the next start checks the database")]
+    Broken(String),
+    /// The database cannot be used as it is.
+    #[error("database: {0}")]
+    Unusable(String),
+    /// Another process has it.
+    #[error("database {0} is in use by another dutyd")]
+    InUse(String),
+    /// A stored value is not what was written, or of a later version.
+    #[error("stored {what}: {because}")]
+    Corrupt { what: &'static str, because: String },
+    /// The lease was lost meanwhile; nothing was stored.
+    #[error("lease of source {0} was lost")]
+    LeaseLost(String),
+    /// The writer is gone because the store is closing.
+    #[error("store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// Whether the process must end, because it cannot know what is on the disk.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, StoreError::Broken(_) | StoreError::Closed)
+    }
+}

@@ -1,0 +1,113 @@
+//! `Store`: what must survive. About a dozen methods, each one transaction, named after the engine's verbs, in batches.
+//!
+//! Knows: queues, leases, cursors, counts. Bytes of cases travel through it sealed ([`Sealed`]).
+//! Must not know: policies, vendors, the time of day (`now` is always passed in).
+
+mod codec;
+pub mod error;
+mod read;
+mod types;
+
+pub use codec::{Sealed, open_news, open_state, seal_change, seal_news, seal_state};
+pub use error::StoreError;
+pub use read::{
+    Counts, DecisionRow, FlagRow, OutboxCounts, ParkedKind, ParkedRow, SourceRow, StateRow, Wanted,
+};
+pub use types::{
+    ActionBatch, Brakes, DueBatch, DueCase, FetchResult, FetchedCase, HintBatch, Incoming, LEASE_LIFE,
+    LeasedAction, NewFlag, Order, OutcomeCommit, PageCommit, PageSaved, Retention, Settlement, SourceLease,
+    Swept, TakenHint, Token, Verdict, Watched,
+};
+
+use async_trait::async_trait;
+use dutyd_connectors::{Cursor, Hint};
+use jiff::Timestamp;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Everything that must survive. Each method is one transaction, durable when it returns.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// After a jump of the clock, and by itself at a start: drops all leases; what was in flight to a vendor becomes
+    /// "unknown", to be asked about before it is sent again.
+    async fn recover(&self, now: Timestamp) -> Result<()>;
+
+    /// Makes a source known and takes or renews its lease. `None`: another instance holds it.
+    async fn lease_source(&self, source: &str, token: Token, now: Timestamp) -> Result<Option<SourceLease>>;
+
+    /// Where the last committed page of a source ended.
+    async fn cursor(&self, source: &str) -> Result<Option<Cursor>>;
+
+    /// A verified webhook: its hints are durable when this returns. Answers how many deliveries were new.
+    async fn note_delivery(&self, source: &str, hints: Vec<Hint>, now: Timestamp) -> Result<usize>;
+
+    /// Cursor, changes, hints and quarantined records of one page, together or not at all.
+    async fn commit_page(&self, lease: &SourceLease, page: PageCommit, now: Timestamp) -> Result<PageSaved>;
+
+    /// Cases to be fetched, webhooks before pages, oldest first. A taken hint is offered again after its lease.
+    async fn take_hints(&self, lease: &SourceLease, max: usize, now: Timestamp) -> Result<HintBatch>;
+
+    /// What became of taken hints. A hint that was rung again meanwhile stays.
+    async fn commit_fetched(
+        &self,
+        lease: &SourceLease,
+        fetched: Vec<FetchedCase>,
+        now: Timestamp,
+    ) -> Result<usize>;
+
+    /// Cases due at `now` with their state, unread news and surroundings.
+    async fn lease_due(&self, token: Token, max: usize, now: Timestamp) -> Result<DueBatch>;
+
+    /// State, decisions, wanted actions, next due time and facts of groups. Outcomes under a lost lease change nothing;
+    /// answers how many were committed.
+    async fn commit_outcomes(
+        &self,
+        outcomes: Vec<OutcomeCommit>,
+        watched: Watched,
+        now: Timestamp,
+    ) -> Result<usize>;
+
+    /// Actions ready to be sent to one source: all of a case together, most severe first, then oldest.
+    async fn lease_actions(&self, lease: &SourceLease, brakes: Brakes, now: Timestamp)
+    -> Result<ActionBatch>;
+
+    /// What became of leased actions. Answers how many were still under their lease.
+    async fn settle(
+        &self,
+        lease: &SourceLease,
+        settlements: Vec<Settlement>,
+        now: Timestamp,
+    ) -> Result<usize>;
+
+    /// The policy changed: every open case becomes due, in slices, nearest deadline first. `epoch` names the policy;
+    /// asking twice for the same one does nothing.
+    async fn wake_all(&self, epoch: &str, now: Timestamp) -> Result<()>;
+
+    /// Retention, delivery ids, checkpoint.
+    async fn sweep(&self, retention: Retention, now: Timestamp) -> Result<Swept>;
+
+    /// What an operator ordered. Answers how many rows it met.
+    async fn order(&self, order: Order, now: Timestamp) -> Result<usize>;
+
+    /// Cases by `source/number`, `source/id`, or a number alone.
+    async fn find_cases(&self, name: &str) -> Result<Vec<StateRow>>;
+
+    /// All states in the order they were first seen, a page at a time: those after `after`.
+    async fn states(&self, after: i64, max: usize) -> Result<Vec<StateRow>>;
+
+    /// Open flags, worst first.
+    async fn open_flags(&self, max: usize) -> Result<Vec<FlagRow>>;
+
+    /// The decision log of a case, oldest first.
+    async fn decisions(&self, case: i64) -> Result<Vec<DecisionRow>>;
+
+    /// Refused writes and quarantined records.
+    async fn parked(&self) -> Result<Vec<ParkedRow>>;
+
+    /// What is wanted on the vendor's record of a case and not yet confirmed.
+    async fn wanted(&self, case: i64) -> Result<Vec<Wanted>>;
+
+    async fn sources(&self) -> Result<Vec<SourceRow>>;
+
+    async fn counts(&self, now: Timestamp) -> Result<Counts>;
+}
