@@ -1,5 +1,8 @@
 //! SLA clocks: targets + timeline + calendar → readings. A clock is a fold over the timeline; nothing about it is stored.
 
+#[cfg(test)]
+pub(crate) mod dice;
+
 use crate::calendar::Calendar;
 use crate::policy::PolicySet;
 use crate::state::CaseState;
