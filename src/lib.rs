@@ -1,4 +1,7 @@
 //! The imperative shell of dutyd: reads the time, opens connections, stores, and calls the core to decide.
 
 pub mod clock;
+pub mod config;
+pub mod http;
+pub mod metrics;
 pub mod store;

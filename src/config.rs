@@ -1,0 +1,239 @@
+//! Configuration: the files of one directory → typed settings, sources and secrets; every mistake with its place.
+//!
+//! Knows: `dutyd.toml`, `connectors/*.toml`, where `policy/*.toml` lie, how secrets are referred to.
+//! Must not know: what vendors or rules mean by their keys; the connectors and the core check those.
+
+mod read;
+mod schema;
+mod secret;
+mod settings;
+pub mod shipped;
+mod source;
+
+pub use read::Document;
+pub use schema::{SchemaOf, schema};
+pub use secret::SecretSource;
+pub use settings::{
+    ControlSettings, DEFAULTS, Listen, LogFormat, LogLevel, LogSettings, MetricsSettings, Mode,
+    NetworkSettings, SandboxSettings, Settings, TextSettings, WebhookSettings,
+};
+pub use source::{Brakes, Source, vendors};
+
+use dutyd_core::policy::PolicyFile;
+use dutyd_core::problem::Problem;
+use std::path::{Path, PathBuf};
+use url::Url;
+
+/// Where the files are and what is allowed.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub dir: PathBuf,
+    /// Secrets may come from the environment, and secret files may be readable by others.
+    pub dev: bool,
+}
+
+/// Files of a directory that are read at most; more are a mistake.
+const FILES_MAX: usize = 500;
+/// The longest file that is read.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// All that the files say about this machine and its sources. The policy is read apart, because it is reloaded apart.
+#[derive(Debug)]
+pub struct Config {
+    pub settings: Settings,
+    /// By name.
+    pub sources: Vec<Source>,
+}
+
+impl Config {
+    /// Reads settings and sources and resolves every secret. All problems are reported.
+    pub fn load(place: &Place) -> Result<Self, Vec<Problem>> {
+        let (settings, mut problems) = match settings(&place.dir) {
+            Ok(settings) => (Some(settings), Vec::new()),
+            Err(problems) => (None, problems),
+        };
+        // Sources are read under the shipped settings if the machine's are wrong, so that their mistakes show too.
+        let under = settings.clone().unwrap_or_else(shipped_settings);
+        let (sources, of_sources) = sources(place, &under);
+        problems.extend(of_sources);
+        if let Some(settings) = &settings {
+            problems.extend(contradictions(&place.dir, settings, &sources));
+        }
+        match settings {
+            Some(settings) if problems.is_empty() => Ok(Self { settings, sources }),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// `dutyd.toml` of a directory over the shipped one. A directory without the file has the shipped settings.
+pub fn settings(dir: &Path) -> Result<Settings, Vec<Problem>> {
+    let path = dir.join("dutyd.toml");
+    let file = path.display().to_string();
+    if !dir.is_dir() {
+        let remedy = "create it, or name another with --config";
+        return Err(vec![Problem::of_file(&dir.display().to_string(), "there is no such directory", remedy)]);
+    }
+    if !path.exists() {
+        return Ok(shipped_settings());
+    }
+    let text = read_text(&path).map_err(|problem| vec![problem])?;
+    let settings: Settings = Document::parse(&file, &text)?.read(DEFAULTS)?;
+    let problems = implausible(&file, &text, &settings);
+    if problems.is_empty() { Ok(settings) } else { Err(problems) }
+}
+
+/// The settings of a machine whose admin says nothing.
+pub fn shipped_settings() -> Settings {
+    Document::parse("config/dutyd.toml", DEFAULTS)
+        .and_then(|document| document.read(DEFAULTS))
+        .expect("the shipped file is correct: tests::the_shipped_settings_are_read")
+}
+
+/// The policy files of a directory, in the order of their names; the shipped ones where it has no `policy/`.
+pub fn policy_files(dir: &Path) -> Result<Vec<PolicyFile>, Vec<Problem>> {
+    let folder = dir.join("policy");
+    if !folder.is_dir() {
+        return Ok(shipped::policy());
+    }
+    let read = |path: PathBuf| Ok(PolicyFile { text: read_text(&path)?, name: path.display().to_string() });
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for path in toml_files(&folder).map_err(|problem| vec![problem])? {
+        match read(path) {
+            Ok(file) => files.push(file),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(files) } else { Err(problems) }
+}
+
+fn sources(place: &Place, settings: &Settings) -> (Vec<Source>, Vec<Problem>) {
+    let folder = place.dir.join("connectors");
+    if !folder.is_dir() {
+        return (Vec::new(), Vec::new());
+    }
+    let paths = match toml_files(&folder) {
+        Ok(paths) => paths,
+        Err(problem) => return (Vec::new(), vec![problem]),
+    };
+    let (mut sources, mut problems) = (Vec::new(), Vec::new());
+    for path in paths {
+        let file = path.display().to_string();
+        let source = read_text(&path)
+            .map_err(|problem| vec![problem])
+            .and_then(|text| Source::read(&file, &text, settings, place.dev));
+        match source {
+            Ok(source) => sources.push(source),
+            Err(found) => problems.extend(found),
+        }
+    }
+    for (index, source) in sources.iter().enumerate() {
+        if sources[..index].iter().any(|other: &Source| other.name == source.name) {
+            let message = format!("another file has a source named `{}`", source.name);
+            problems.push(Problem::of_file(&source.file, message, "give each source a name of its own"));
+        }
+    }
+    (sources, problems)
+}
+
+/// Values of one key that are written correctly and cannot work.
+fn implausible(file: &str, text: &str, settings: &Settings) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut complain = |key: &str, message: String, remedy: &str| {
+        problems.push(Problem::at(file, text, offset_of(text, key), message, remedy));
+    };
+    if jiff::tz::TimeZone::get(&settings.text.zone).is_err() {
+        let message = format!("`{}` is not a time zone known here", settings.text.zone);
+        complain(
+            "zone",
+            message,
+            "write an IANA name like \"Europe/Berlin\"; is the package tzdata installed?",
+        );
+    }
+    if let Err(message) = source::check_poll_interval(settings.poll_interval) {
+        complain("poll_interval", message, "the shipped value is \"60s\"");
+    }
+    if let Some(proxy) = &settings.network.proxy
+        && !Url::parse(proxy).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "socks5"))
+    {
+        complain("proxy", format!("`{proxy}` is not the address of a proxy"), "write \"http://host:port\"");
+    }
+    if let Some(ca_file) = &settings.network.ca_file
+        && let Err(error) = std::fs::metadata(ca_file)
+    {
+        let message = format!("cannot read {}: {error}", ca_file.display());
+        complain("ca_file", message, "name a file of PEM certificates that the daemon may read");
+    }
+    problems
+}
+
+/// What is right in each file and wrong together.
+fn contradictions(dir: &Path, settings: &Settings, sources: &[Source]) -> Vec<Problem> {
+    let Some(clock) = &settings.sandbox.clock else { return Vec::new() };
+    let file = dir.join("dutyd.toml").display().to_string();
+    let mut problems = Vec::new();
+    if !Url::parse(clock).is_ok_and(|url| crate::http::is_loopback(&url)) {
+        let message = format!("`sandbox.clock` is not on loopback: {clock}");
+        problems.push(Problem::of_file(&file, message, "only a sandbox on this machine may own the clock"));
+    }
+    for source in sources.iter().filter(|source| !crate::http::is_loopback(&source.origin)) {
+        let message = format!("`sandbox.clock` is set while the source `{}` is a real system", source.name);
+        problems.push(Problem::of_file(&file, message, "remove `sandbox.clock`, or the source"));
+    }
+    problems
+}
+
+/// Where a key is written in a file; its beginning where it is not.
+fn offset_of(text: &str, key: &str) -> usize {
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let written = line.trim_start();
+        let rest = written.strip_prefix(key).map(str::trim_start);
+        if rest.is_some_and(|rest| rest.starts_with('=')) {
+            return offset + (line.len() - written.len());
+        }
+        offset += line.len();
+    }
+    0
+}
+
+fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
+    let shown = folder.display().to_string();
+    let unreadable = |error: std::io::Error| {
+        Problem::of_file(&shown, format!("cannot list: {error}"), "the daemon's user must be able to read it")
+    };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if path.extension().is_some_and(|extension| extension == "toml") && !hidden {
+            paths.push(path);
+        }
+    }
+    if paths.len() > FILES_MAX {
+        return Err(Problem::of_file(
+            &shown,
+            format!("more than {FILES_MAX} files"),
+            "is this the right folder?",
+        ));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn read_text(path: &Path) -> Result<String, Problem> {
+    let file = path.display().to_string();
+    let remedy = "the daemon's user must be able to read it";
+    let unreadable = |error: std::io::Error| Problem::of_file(&file, format!("cannot read: {error}"), remedy);
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(Problem::of_file(&file, "longer than 1 MiB", "is this the right file?"));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Problem::of_file(&file, "the text is not UTF-8", "save the file as UTF-8"))
+}
+
+#[cfg(test)]
+mod tests;

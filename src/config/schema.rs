@@ -1,0 +1,85 @@
+//! JSON Schemas of the files that people write.
+
+use super::settings::Settings;
+use super::source::Common;
+use clap::ValueEnum;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+/// Which file a schema is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// dutyd.toml
+    Config,
+    /// connectors/*.toml
+    Connector,
+}
+
+impl SchemaOf {
+    pub const ALL: [SchemaOf; 2] = [SchemaOf::Config, SchemaOf::Connector];
+
+    /// Name of the committed file under config/schema.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            SchemaOf::Config => "config.schema.json",
+            SchemaOf::Connector => "connector.schema.json",
+        }
+    }
+}
+
+/// The schema as JSON.
+pub fn schema(of: SchemaOf) -> Value {
+    match of {
+        SchemaOf::Config => optional_keys(schema_of::<Settings>()),
+        SchemaOf::Connector => connector(),
+    }
+}
+
+fn schema_of<T: JsonSchema>() -> Value {
+    let generator = SchemaGenerator::default();
+    generator.into_root_schema_for::<T>().to_value()
+}
+
+/// Every key of dutyd.toml has a default, so none is required.
+fn optional_keys(mut schema: Value) -> Value {
+    remove_required(&mut schema);
+    schema
+}
+
+fn remove_required(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.remove("required");
+            map.values_mut().for_each(remove_required);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_required),
+        _ => {}
+    }
+}
+
+/// A connector file has the common keys and exactly one table named after a vendor.
+fn connector() -> Value {
+    let mut generator = SchemaGenerator::default();
+    let common: Schema = generator.root_schema_for::<Common>();
+    let vendors: Schema = generator.root_schema_for::<dutyd_connectors::SourceConfig>();
+    let (mut common, vendors) = (common.to_value(), vendors.to_value());
+    let variants = vendors["oneOf"].as_array().cloned().unwrap_or_default();
+    let tables: Map<String, Value> = variants
+        .iter()
+        .filter_map(|variant| variant["properties"].as_object())
+        .flat_map(|properties| properties.clone())
+        .collect();
+    let one_of: Vec<Value> = tables.keys().map(|name| json!({ "required": [name] })).collect();
+    merge_into(&mut common["properties"], Value::Object(tables));
+    merge_into(&mut common["$defs"], vendors["$defs"].clone());
+    common["oneOf"] = Value::Array(one_of);
+    common["title"] = json!("Connector");
+    common["description"] = json!("One watched system: connectors/<name>.toml.");
+    common
+}
+
+fn merge_into(target: &mut Value, from: Value) {
+    if let (Value::Object(target), Value::Object(from)) = (target, from) {
+        target.extend(from);
+    }
+}

@@ -1,0 +1,256 @@
+//! `connectors/<name>.toml`: one watched system, its brakes and its secrets.
+//!
+//! Must not know: what the vendor's own table means; the connector's type reads it.
+
+use super::read::Document;
+use super::secret::SecretSource;
+use super::settings::{Mode, Settings};
+use dutyd_connectors::{Connector, SecretRef, Secrets, SourceConfig};
+use dutyd_core::problem::{Problem, nearest};
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use url::Url;
+
+/// One configured system.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub name: String,
+    /// As shown in messages.
+    pub file: String,
+    pub brakes: Brakes,
+    pub config: SourceConfig,
+    pub secrets: Secrets,
+    /// Where the system is.
+    pub origin: Url,
+}
+
+/// What holds a source back, from its own file or else from `dutyd.toml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Brakes {
+    pub mode: Mode,
+    pub writes_per_hour: u32,
+    pub poll_interval: SignedDuration,
+    pub start_from: Option<Timestamp>,
+}
+
+/// The part of the file that every vendor has; the rest is the table named after the vendor.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Common {
+    /// Name of the source in output, addresses and rules. Default: the file's name.
+    name: Option<String>,
+    /// Default: as in dutyd.toml.
+    mode: Option<Mode>,
+    /// Default: as in dutyd.toml.
+    writes_per_hour: Option<u32>,
+    /// Default: as in dutyd.toml.
+    #[schemars(with = "Option<String>")]
+    poll_interval: Option<SignedDuration>,
+    /// Default: as in dutyd.toml.
+    start_from: Option<Timestamp>,
+    /// Secrets by the names that the vendor's table uses for them.
+    #[serde(default)]
+    secrets: BTreeMap<String, SecretSource>,
+}
+
+/// Keys of [`Common`].
+const COMMON_KEYS: [&str; 6] = ["name", "mode", "writes_per_hour", "poll_interval", "start_from", "secrets"];
+
+/// Tables of [`SourceConfig`], one per vendor.
+pub fn vendors() -> Vec<String> {
+    let schema = schemars::schema_for!(SourceConfig).to_value();
+    let variants = schema["oneOf"].as_array().cloned().unwrap_or_default();
+    variants
+        .iter()
+        .filter_map(|variant| variant["properties"].as_object())
+        .flat_map(|properties| properties.keys().cloned())
+        .collect()
+}
+
+impl Source {
+    /// Reads a connector file and resolves its secrets. All problems are reported.
+    pub fn read(file: &str, text: &str, settings: &Settings, dev: bool) -> Result<Self, Vec<Problem>> {
+        let mut document = Document::parse(file, text)?;
+        let common: Result<Common, _> = document.split_off(&COMMON_KEYS).read("");
+        let config = read_vendor(document);
+        let (common, config) = match (common, config) {
+            (Ok(common), Ok(config)) => (common, config),
+            (common, config) => {
+                let of_both = [common.err(), config.err()];
+                return Err(of_both.into_iter().flatten().flatten().collect());
+            }
+        };
+        let name = name(file, &common);
+        let mut problems = Vec::new();
+        if let Err(message) = check_name(&name) {
+            problems.push(Problem::at(file, text, super::offset_of(text, "name"), message, NAME_REMEDY));
+        }
+        let poll_interval = common.poll_interval.unwrap_or(settings.poll_interval);
+        if let Err(message) = check_poll_interval(poll_interval) {
+            let offset = super::offset_of(text, "poll_interval");
+            problems.push(Problem::at(file, text, offset, message, "the shipped value is \"60s\""));
+        }
+        let (secrets, of_secrets) = resolve(file, text, &common, &config, dev);
+        problems.extend(of_secrets);
+        let brakes = Brakes {
+            mode: common.mode.unwrap_or(settings.mode),
+            writes_per_hour: common.writes_per_hour.unwrap_or(settings.writes_per_hour),
+            poll_interval,
+            start_from: common.start_from.or(settings.start_from),
+        };
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        // Built once here, so that what the connector refuses is a problem of the file.
+        let origin = build(&name, &config, &secrets).map_err(|wrong| vec![wrong.placed(file, text)])?.1;
+        Ok(Self { name, file: file.to_owned(), brakes, config, secrets, origin })
+    }
+
+    /// The connector of this source.
+    pub fn connector(&self) -> Box<dyn Connector> {
+        build(&self.name, &self.config, &self.secrets)
+            .expect("Source::read has built it from the same values")
+            .0
+    }
+}
+
+fn build(
+    name: &str,
+    config: &SourceConfig,
+    secrets: &Secrets,
+) -> Result<(Box<dyn Connector>, Url), Unbuildable> {
+    let connector =
+        dutyd_connectors::build(name, config, secrets).map_err(|error| Unbuildable::of(&error))?;
+    let origin = connector.profile().origin.clone();
+    crate::http::Origin::new(&origin).map_err(|reason| Unbuildable { key: "origin".to_owned(), reason })?;
+    Ok((connector, origin))
+}
+
+/// A key with a value that cannot work.
+#[derive(Debug)]
+struct Unbuildable {
+    key: String,
+    reason: String,
+}
+
+impl Unbuildable {
+    fn of(error: &dutyd_connectors::BuildError) -> Self {
+        match error {
+            dutyd_connectors::BuildError::NoSecret { name } => {
+                Self { key: name.clone(), reason: error.to_string() }
+            }
+            dutyd_connectors::BuildError::Invalid { key, reason } => {
+                Self { key: key.clone(), reason: reason.clone() }
+            }
+        }
+    }
+
+    fn placed(self, file: &str, text: &str) -> Problem {
+        let last = self.key.rsplit('.').next().unwrap_or(&self.key);
+        let (key, reason) = (&self.key, self.reason);
+        let message = format!("`{key}`: {reason}");
+        Problem::at(file, text, super::offset_of(text, last), message, "see the shipped connector file")
+    }
+}
+
+/// Reads the one table named after a vendor.
+fn read_vendor(mut document: Document<'_>) -> Result<SourceConfig, Vec<Problem>> {
+    let (file, text) = (document.file, document.text);
+    let known = vendors();
+    let tables: Vec<(String, usize)> = document
+        .table
+        .get_ref()
+        .iter()
+        .map(|(key, _)| (key.get_ref().to_string(), key.span().start))
+        .collect();
+    let unknown = |(key, at): &(String, usize)| {
+        let names = COMMON_KEYS.into_iter().chain(known.iter().map(String::as_str));
+        let remedy = match nearest(key, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known here: {}, {}", COMMON_KEYS.join(", "), known.join(", ")),
+        };
+        Problem::at(file, text, *at, format!("unknown key `{key}`"), remedy)
+    };
+    let (named, strange): (Vec<_>, Vec<_>) = tables.iter().partition(|(key, _)| known.contains(key));
+    let mut problems: Vec<Problem> = strange.into_iter().map(unknown).collect();
+    let named: Vec<&str> = named.into_iter().map(|(key, _)| key.as_str()).collect();
+    match named[..] {
+        [vendor] => match document.split_off(&[vendor]).read("") {
+            Ok(config) if problems.is_empty() => return Ok(config),
+            Ok(_) => {}
+            Err(found) => problems.extend(found),
+        },
+        [] => {
+            let remedy = format!("add one of: [{}]", known.join("], ["));
+            problems.push(Problem::of_file(file, "the file names no system", remedy));
+        }
+        _ => {
+            let message = format!("the file names several systems: {}", named.join(", "));
+            problems.push(Problem::of_file(file, message, "write one file per system"));
+        }
+    }
+    Err(problems)
+}
+
+const NAME_REMEDY: &str = "use lower-case letters, digits and `-`, at most 40, for example \"support-eu\"";
+
+/// Names stand in addresses, logs and keys.
+fn check_name(name: &str) -> Result<(), String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    match !name.is_empty() && name.len() <= 40 && name.bytes().all(allowed) {
+        true => Ok(()),
+        false => Err(format!("`{name}` cannot be the name of a source")),
+    }
+}
+
+/// Polls must neither flood a vendor nor leave us blind.
+pub(super) fn check_poll_interval(interval: SignedDuration) -> Result<(), String> {
+    let (shortest, longest) = (SignedDuration::from_secs(5), SignedDuration::from_hours(24));
+    match (shortest..=longest).contains(&interval) {
+        true => Ok(()),
+        false => Err("`poll_interval` must be between 5s and 24h".to_owned()),
+    }
+}
+
+fn name(file: &str, common: &Common) -> String {
+    let stem = Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    common.name.clone().or(stem).unwrap_or_default()
+}
+
+/// Every secret that the vendor's table names, read from where `[secrets]` says.
+fn resolve(
+    file: &str,
+    text: &str,
+    common: &Common,
+    config: &SourceConfig,
+    dev: bool,
+) -> (Secrets, Vec<Problem>) {
+    let mut secrets = Secrets::default();
+    let mut problems = Vec::new();
+    for SecretRef(name) in config.secrets() {
+        let Some(source) = common.secrets.get(name) else {
+            let near = nearest(name, common.secrets.keys().map(String::as_str));
+            let remedy = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("add under [secrets]: {name} = {{ credential = \"{name}\" }}"),
+            };
+            let at = text.find(&format!("\"{name}\"")).unwrap_or(0);
+            problems.push(Problem::at(file, text, at, format!("the secret `{name}` is not defined"), remedy));
+            continue;
+        };
+        match source.resolve(dev) {
+            Ok(secret) => {
+                secrets.0.insert(name.clone(), secret);
+            }
+            Err(missing) => {
+                let at = super::offset_of(text, name);
+                let message = format!("secret `{name}`: {}", missing.message);
+                problems.push(Problem::at(file, text, at, message, missing.remedy));
+            }
+        }
+    }
+    (secrets, problems)
+}

@@ -1,0 +1,151 @@
+//! How many requests a source may make: our own allowance, split into lanes, and what the vendor says is left.
+//!
+//! Must not know: HTTP. Time is the injected clock's, so that a replay's budgets follow the replay's time.
+
+use crate::clock::Clock;
+use dutyd_connectors::{Budget, Lane};
+use governor::clock::{Clock as GovernorClock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use jiff::{SignedDuration, Timestamp};
+use std::num::NonZeroU32;
+use std::ops::Add;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Of our allowance, what hot reads and backfill together may use; the rest is kept for writing back.
+const HOT_SHARE: f64 = 0.85;
+/// Of our allowance, what backfill may use.
+const BACKFILL_SHARE: f64 = 0.60;
+/// The longest time that a vendor's word can stop us.
+const WAIT_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// The allowance of one source.
+pub struct Allowance {
+    clock: Arc<dyn Clock>,
+    started_at: Timestamp,
+    all: Limiter,
+    reads: Limiter,
+    backfill: Limiter,
+    told: Mutex<Option<Budget>>,
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, GovernedClock, NoOpMiddleware<Moment>>;
+
+impl Allowance {
+    pub fn new(per_minute: u32, clock: Arc<dyn Clock>) -> Self {
+        let started_at = clock.now();
+        let limiter = |share: f64| {
+            let quota = quota(per_minute, share);
+            RateLimiter::direct_with_clock(quota, GovernedClock { clock: clock.clone(), started_at })
+        };
+        let (all, reads, backfill) = (limiter(1.0), limiter(HOT_SHARE), limiter(BACKFILL_SHARE));
+        Self { clock, started_at, all, reads, backfill, told: Mutex::new(None) }
+    }
+
+    /// Takes one request out of the allowance, or says from when on there is one again.
+    pub fn take(&self, lane: Lane) -> Result<(), Timestamp> {
+        self.vendor_allows(lane)?;
+        let limiters: &[&Limiter] = match lane {
+            Lane::Write => &[&self.all],
+            Lane::Hot => &[&self.reads, &self.all],
+            Lane::Backfill => &[&self.backfill, &self.reads, &self.all],
+        };
+        for limiter in limiters {
+            limiter.check().map_err(|not_until| self.instant(not_until.earliest_possible()))?;
+        }
+        Ok(())
+    }
+
+    /// Remembers what the vendor said is left.
+    pub fn told(&self, budget: Budget) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(budget);
+    }
+
+    /// What the vendor last said.
+    pub fn last_told(&self) -> Option<Budget> {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether what the vendor says is left is enough for this lane: the same shares are kept for writing back.
+    fn vendor_allows(&self, lane: Lane) -> Result<(), Timestamp> {
+        let now = self.clock.now();
+        let Some(Budget { limit, remaining: Some(remaining), resets_at: Some(resets_at) }) = self.last_told()
+        else {
+            return Ok(());
+        };
+        if resets_at <= now {
+            return Ok(());
+        }
+        let share_kept = match lane {
+            Lane::Write => 0.0,
+            Lane::Hot => 1.0 - HOT_SHARE,
+            Lane::Backfill => 1.0 - BACKFILL_SHARE,
+        };
+        let kept = (limit.unwrap_or(0) as f64 * share_kept) as u64;
+        if remaining > kept { Ok(()) } else { Err(resets_at.min(now + WAIT_MAX)) }
+    }
+
+    fn instant(&self, moment: Moment) -> Timestamp {
+        let since = SignedDuration::from_nanos(i64::try_from(moment.0).unwrap_or(i64::MAX));
+        self.started_at.saturating_add(since).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// `share` of `per_minute`, half a minute's worth of it at once.
+fn quota(per_minute: u32, share: f64) -> Quota {
+    let allowed = (f64::from(per_minute) * share).max(1.0) as u32;
+    let period = Duration::from_secs(60) / allowed;
+    let burst = NonZeroU32::new((allowed / 2).max(BURST_MIN)).unwrap_or(NonZeroU32::MIN);
+    Quota::with_period(period.max(Duration::from_nanos(1)))
+        .expect("the period is at least a nanosecond")
+        .allow_burst(burst)
+}
+
+/// Requests at once that even a small allowance permits: one batch of cases needs a few in a row.
+const BURST_MIN: u32 = 10;
+
+/// Our clock in governor's terms. Governor expects time that never goes back; a step back reads as standing still.
+struct GovernedClock {
+    clock: Arc<dyn Clock>,
+    started_at: Timestamp,
+}
+
+impl GovernorClock for GovernedClock {
+    type Instant = Moment;
+
+    fn now(&self) -> Moment {
+        let since = self.clock.now().duration_since(self.started_at);
+        Moment(u64::try_from(since.as_nanos()).unwrap_or(0))
+    }
+}
+
+impl Clone for GovernedClock {
+    fn clone(&self) -> Self {
+        Self { clock: self.clock.clone(), started_at: self.started_at }
+    }
+}
+
+/// Nanoseconds since the allowance was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment(u64);
+
+impl Add<Nanos> for Moment {
+    type Output = Self;
+
+    fn add(self, nanos: Nanos) -> Self {
+        Self(self.0.saturating_add(nanos.as_u64()))
+    }
+}
+
+impl Reference for Moment {
+    fn duration_since(&self, earlier: Self) -> Nanos {
+        self.0.saturating_sub(earlier.0).into()
+    }
+
+    fn saturating_sub(&self, duration: Nanos) -> Self {
+        Self(self.0.saturating_sub(duration.as_u64()))
+    }
+}

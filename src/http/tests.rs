@@ -1,0 +1,408 @@
+//! What the door to a vendor promises, against a server on loopback.
+
+use super::*;
+use crate::clock::{Wake, Woke};
+use crate::config::NetworkSettings;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::IntoResponse;
+use axum::routing::any;
+use dutyd_connectors::transport::TokenForm;
+use dutyd_connectors::{
+    Applied, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity, Page, Profile,
+};
+use dutyd_core::action::{Action, Receipt};
+use dutyd_core::case::CaseKey;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+use url::Url;
+
+/// A clock that stands where it is put.
+struct Standing(Mutex<Timestamp>);
+
+impl Standing {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new("2026-03-02T08:00:00Z".parse().expect("an instant"))))
+    }
+
+    fn advance(&self, seconds: i64) {
+        *self.0.lock().expect("a clock") += SignedDuration::from_secs(seconds);
+    }
+}
+
+#[async_trait]
+impl Clock for Standing {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().expect("a clock")
+    }
+
+    async fn sleep_until(&self, _: Option<Timestamp>, _: &Wake) -> Woke {
+        Woke::Slept
+    }
+}
+
+/// A connector that only describes itself and reads one budget header.
+struct Described(Profile);
+
+#[async_trait]
+impl Connector for Described {
+    fn profile(&self) -> &Profile {
+        &self.0
+    }
+
+    async fn check(&self, _: &Ctx<'_>) -> Result<Identity, ConnectorError> {
+        unreachable!("not asked")
+    }
+
+    async fn pull(&self, _: &Ctx<'_>, _: Option<&Cursor>) -> Result<Page, ConnectorError> {
+        unreachable!("not asked")
+    }
+
+    async fn fetch(&self, _: &Ctx<'_>, _: &[CaseKey]) -> Result<Vec<Fetched>, ConnectorError> {
+        unreachable!("not asked")
+    }
+
+    async fn holds(&self, _: &Ctx<'_>, _: &Action) -> Result<Option<Receipt>, ConnectorError> {
+        unreachable!("not asked")
+    }
+
+    async fn apply(&self, _: &Ctx<'_>, _: &[Action]) -> Result<Vec<Applied>, ConnectorError> {
+        unreachable!("not asked")
+    }
+
+    fn hints(&self, _: &Delivery, _: Timestamp) -> Result<Vec<Hint>, ConnectorError> {
+        unreachable!("not asked")
+    }
+
+    fn budget(&self, response: &Response) -> Option<Budget> {
+        let remaining = response.header("x-remaining")?.parse().ok();
+        let resets_at = "2026-03-02T08:01:00Z".parse().ok();
+        Some(Budget { limit: Some(100), remaining, resets_at })
+    }
+}
+
+/// What the server saw and how it behaves.
+#[derive(Default)]
+struct Seen {
+    paths: Mutex<Vec<String>>,
+    sign_ins: AtomicU64,
+    /// Tokens numbered below this are refused.
+    valid_from: AtomicU64,
+    /// Sign-ins are refused.
+    locked: AtomicU64,
+}
+
+async fn answer(State(seen): State<Arc<Seen>>, uri: Uri, headers: HeaderMap) -> axum::response::Response {
+    seen.paths.lock().expect("paths").push(uri.to_string());
+    let authorization = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or("none");
+    match uri.path() {
+        "/token" if seen.locked.load(Ordering::SeqCst) > 0 => {
+            (StatusCode::UNAUTHORIZED, r#"{"error":"server_error","error_description":"pw s3cret"}"#)
+                .into_response()
+        }
+        "/token" => {
+            let number = seen.sign_ins.fetch_add(1, Ordering::SeqCst) + 1;
+            tokio::task::yield_now().await;
+            format!(r#"{{"access_token":"token-{number}","expires_in":"1000"}}"#).into_response()
+        }
+        "/elsewhere" => (StatusCode::FOUND, [("location", "http://127.0.0.2:1/")]).into_response(),
+        "/endless" => {
+            let chunk = bytes::Bytes::from(vec![b' '; 1024 * 1024]);
+            let stream = futures::stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()));
+            Body::from_stream(stream).into_response()
+        }
+        "/late" => ([("date", "Mon, 02 Mar 2026 09:00:00 GMT")], "").into_response(),
+        "/spent" => ([("x-remaining", "10")], "").into_response(),
+        "/guarded" => {
+            let number = authorization.strip_prefix("Bearer token-").and_then(|text| text.parse().ok());
+            match number {
+                Some(number) if seen.valid_from.load(Ordering::SeqCst) <= number => "in".into_response(),
+                _ => StatusCode::UNAUTHORIZED.into_response(),
+            }
+        }
+        _ => authorization.to_owned().into_response(),
+    }
+}
+
+struct Fixture {
+    door: Arc<HttpTransport>,
+    seen: Arc<Seen>,
+    clock: Arc<Standing>,
+    metrics: Arc<Metrics>,
+}
+
+async fn fixture(sign_in: SignIn) -> Fixture {
+    let seen = Arc::new(Seen::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let router = Router::new().fallback(any(answer)).with_state(seen.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    door_to(&origin, sign_in, seen)
+}
+
+fn door_to(origin: &str, sign_in: SignIn, seen: Arc<Seen>) -> Fixture {
+    let (clock, metrics) = (Standing::new(), Arc::new(Metrics::default()));
+    let profile = Profile {
+        vendor: "described",
+        origin: Url::parse(origin).expect("an address"),
+        sign_in,
+        lag: SignedDuration::ZERO,
+        fetch_max: 1,
+        apply_max: 1,
+        requests_per_minute: 6_000,
+        concurrency: 4,
+        account: None,
+    };
+    let client = client(&NetworkSettings::default(), &profile.origin).expect("a client");
+    let connector = Arc::new(Described(profile));
+    let door = HttpTransport::new("acme", client, connector, clock.clone(), metrics.clone()).expect("a door");
+    Fixture { door: Arc::new(door), seen, clock, metrics }
+}
+
+fn token_form() -> SignIn {
+    SignIn::TokenForm(TokenForm {
+        path: "/token".to_owned(),
+        fields: vec![("grant_type", "client_credentials".to_owned())],
+        secrets: vec![("client_secret", SecretString::from("s3cret".to_owned()))],
+        as_json: false,
+        default_life_seconds: 1_800,
+    })
+}
+
+fn get(path: &str) -> Request {
+    Request::get(path, Lane::Hot)
+}
+
+#[test]
+fn nothing_leads_away_from_the_configured_origin() {
+    let origin =
+        Origin::new(&Url::parse("https://acme.example:8443/base/").expect("an address")).expect("one");
+    let good =
+        ["/", "/api/now/table/incident?a=b%5EORc", "/x?next=https%3A%2F%2Fevil.example", "/a-b_c.d~e/f:g@h"];
+    for path in good {
+        let url = origin.join(path).expect(path);
+        assert_eq!(url.as_str(), format!("https://acme.example:8443/base{path}"));
+    }
+    let hostile = [
+        "",
+        "x",
+        "//evil.example/",
+        "https://evil.example/",
+        "http://169.254.169.254/",
+        "/\\evil.example",
+        "/..//evil.example",
+        "/../up",
+        "/a/../b",
+        "/./a",
+        "/%2e%2e/up",
+        "/%2E%2E/up",
+        "/a%2f..%2fb",
+        "/a%5cb",
+        "/a\r\nHost: evil",
+        "/a%0d%0aHost:%20evil",
+        "/a b",
+        "/a\tb",
+        "/a#b",
+        "/a\u{0}",
+        "/a%00",
+        "/ä",
+        "/a//b",
+        "/%252e%252e/up",
+        "@evil.example/",
+        ":80/",
+        "?a",
+        "/..",
+        "/a/..",
+        "/\u{7f}",
+        "/a?b c",
+        "/a?b\\c",
+        "/a?b#c",
+    ];
+    for path in hostile {
+        assert!(origin.join(path).is_err(), "{path:?}");
+    }
+    assert!(origin.join(&format!("/{}", "x".repeat(40_000))).is_err());
+}
+
+#[test]
+fn an_origin_is_https_or_loopback() {
+    let table = [
+        ("https://acme.example", true),
+        ("http://127.0.0.1:8080", true),
+        ("http://[::1]:8080", true),
+        ("http://localhost", true),
+        ("http://acme.example", false),
+        ("http://127.0.0.1.evil.example", false),
+        ("http://localhost.evil.example", false),
+        ("http://10.0.0.1", false),
+        ("ftp://acme.example", false),
+        ("https://user@acme.example", false),
+        ("https://user:pw@acme.example", false),
+        ("https://acme.example/?a", false),
+        ("https://acme.example/#a", false),
+    ];
+    for (address, allowed) in table {
+        assert_eq!(Origin::new(&Url::parse(address).expect(address)).is_ok(), allowed, "{address}");
+    }
+}
+
+#[test]
+fn writing_back_is_still_allowed_when_backfill_has_spent_its_share() {
+    let clock = Standing::new();
+    let allowance = Allowance::new(60, clock.clone());
+    let spent = |lane| std::iter::repeat_with(|| allowance.take(lane)).take_while(Result::is_ok).count();
+    assert_eq!(spent(Lane::Backfill), 18, "half a minute of 60 % of 60");
+    assert_eq!(spent(Lane::Hot), 7, "half a minute of 85 %, less what backfill took");
+    assert_eq!(spent(Lane::Write), 5, "half a minute of everything, less what reads took");
+    let until = allowance.take(Lane::Write).expect_err("spent");
+    assert_eq!(until, clock.now() + SignedDuration::from_secs(1), "one more each second");
+    clock.advance(1);
+    assert!(allowance.take(Lane::Write).is_ok());
+}
+
+#[test]
+fn what_the_vendor_says_is_left_is_kept_for_writing_back() {
+    let clock = Standing::new();
+    let allowance = Allowance::new(6_000, clock.clone());
+    let resets_at = clock.now() + SignedDuration::from_secs(30);
+    let told =
+        |remaining| Budget { limit: Some(100), remaining: Some(remaining), resets_at: Some(resets_at) };
+    let table =
+        [(50, [true, true, true]), (30, [true, true, false]), (10, [true, false, false]), (0, [false; 3])];
+    for (remaining, allowed) in table {
+        allowance.told(told(remaining));
+        let lanes = [Lane::Write, Lane::Hot, Lane::Backfill].map(|lane| allowance.take(lane));
+        assert_eq!(lanes.map(|taken| taken.is_ok()), allowed, "{remaining} left");
+        assert!(lanes.into_iter().filter_map(Result::err).all(|until| until == resets_at));
+    }
+    clock.advance(31);
+    assert!(allowance.take(Lane::Backfill).is_ok(), "a new window");
+}
+
+#[tokio::test]
+async fn basic_and_bearer_are_sent_as_they_should() {
+    let password = SecretString::from("pässword".to_owned());
+    let basic = fixture(SignIn::Basic { user: "dutyd".to_owned(), password }).await;
+    let echoed = basic.door.send(get("/")).await.expect("an answer");
+    assert_eq!(echoed.body, "Basic ZHV0eWQ6cMOkc3N3b3Jk");
+    let bearer = fixture(SignIn::Bearer { token: SecretString::from("abc".to_owned()) }).await;
+    assert_eq!(bearer.door.send(get("/")).await.expect("an answer").body, "Bearer abc");
+}
+
+#[tokio::test]
+async fn a_secret_with_a_line_break_is_a_sign_in_problem_and_not_a_panic() {
+    let broken = fixture(SignIn::Bearer { token: SecretString::from("a\nb".to_owned()) }).await;
+    assert!(matches!(broken.door.send(get("/")).await, Err(TransportError::SignedOut { .. })));
+    assert!(broken.seen.paths.lock().expect("paths").is_empty(), "nothing was sent");
+}
+
+#[tokio::test]
+async fn sixty_four_requests_that_meet_an_expired_token_sign_in_once() {
+    let fixture = fixture(token_form()).await;
+    fixture.door.send(get("/guarded")).await.expect("an answer");
+    fixture.seen.valid_from.store(2, Ordering::SeqCst);
+    let requests = (0..64).map(|_| fixture.door.send(get("/guarded")));
+    let answers = futures::future::join_all(requests).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 200)));
+    assert_eq!(fixture.seen.sign_ins.load(Ordering::SeqCst), 2, "the first token and the one after");
+}
+
+#[tokio::test]
+async fn a_fresh_token_that_is_refused_too_is_not_tried_again() {
+    let fixture = fixture(token_form()).await;
+    fixture.seen.valid_from.store(u64::MAX, Ordering::SeqCst);
+    let answer = fixture.door.send(get("/guarded")).await.expect("an answer");
+    assert_eq!(answer.status, 401);
+    let paths = fixture.seen.paths.lock().expect("paths").clone();
+    assert_eq!(paths, ["/token", "/guarded", "/token", "/guarded"]);
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_after_four_fifths_of_its_life() {
+    let fixture = fixture(token_form()).await;
+    for (advance, expected) in [(0, "Bearer token-1"), (799, "Bearer token-1"), (2, "Bearer token-2")] {
+        fixture.clock.advance(advance);
+        assert_eq!(fixture.door.send(get("/")).await.expect("an answer").body, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_sign_in_is_not_repeated_for_a_minute_and_tells_no_secret() {
+    let fixture = fixture(token_form()).await;
+    fixture.seen.locked.store(1, Ordering::SeqCst);
+    for _ in 0..5 {
+        let error = fixture.door.send(get("/")).await.expect_err("locked");
+        assert_eq!(error.to_string(), "sign-in failed: the token endpoint answered 401 (server_error)");
+    }
+    assert_eq!(*fixture.seen.paths.lock().expect("paths"), ["/token"]);
+    fixture.seen.locked.store(0, Ordering::SeqCst);
+    fixture.clock.advance(61);
+    assert!(fixture.door.send(get("/")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_is_not_followed() {
+    let fixture = fixture(SignIn::Bearer { token: SecretString::from("abc".to_owned()) }).await;
+    assert_eq!(fixture.door.send(get("/elsewhere")).await.expect("an answer").status, 302);
+    assert_eq!(*fixture.seen.paths.lock().expect("paths"), ["/elsewhere"]);
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut_off() {
+    let fixture = fixture(SignIn::None).await;
+    let error = fixture.door.send(get("/endless")).await.expect_err("too long");
+    assert!(matches!(&error, TransportError::NoAnswer { reason } if reason.contains("32 MiB")), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_that_never_left_is_told_from_one_without_answer() {
+    let closed = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        format!("http://{}", listener.local_addr().expect("an address"))
+    };
+    let fixture = door_to(&closed, SignIn::None, Arc::default());
+    let error = fixture.door.send(get("/")).await.expect_err("nobody there");
+    assert!(matches!(error, TransportError::NotSent { .. }), "{error}");
+    assert_eq!(fixture.metrics.requests_sent("acme"), 0);
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let silent = format!("http://{}", listener.local_addr().expect("an address"));
+    let hangs_up = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.expect("a connection");
+        let mut head = [0; 16];
+        tokio::io::AsyncReadExt::read(&mut socket, &mut head).await.expect("a request");
+    });
+    let fixture = door_to(&silent, SignIn::None, Arc::default());
+    let request = Request::json(Method::Patch, "/", "{}", Lane::Write);
+    let error = fixture.door.send(request).await.expect_err("hung up");
+    assert!(matches!(error, TransportError::NoAnswer { .. }), "{error}");
+    assert_eq!(fixture.metrics.requests_sent("acme"), 1, "it may have arrived");
+    hangs_up.await.expect("the server");
+}
+
+#[tokio::test]
+async fn a_path_that_leaves_the_origin_is_refused_before_anything_is_sent() {
+    let fixture = fixture(SignIn::None).await;
+    let error = fixture.door.send(get("//evil.example/")).await.expect_err("refused");
+    assert!(matches!(error, TransportError::Forbidden { .. }), "{error}");
+    assert!(fixture.seen.paths.lock().expect("paths").is_empty());
+}
+
+#[tokio::test]
+async fn the_vendors_clock_is_read_from_its_answers() {
+    let fixture = fixture(SignIn::None).await;
+    fixture.door.send(get("/late")).await.expect("an answer");
+    assert_eq!(fixture.door.offset(), SignedDuration::from_millis(3_600_500));
+    assert_eq!(fixture.door.vendor_now(), fixture.clock.now() + fixture.door.offset());
+}
+
+#[tokio::test]
+async fn what_the_vendor_says_in_a_header_holds_reads_back() {
+    let fixture = fixture(SignIn::None).await;
+    fixture.door.send(get("/spent")).await.expect("an answer");
+    let error = fixture.door.send(get("/")).await.expect_err("held back");
+    assert!(matches!(error, TransportError::Throttled { .. }), "{error}");
+    assert!(fixture.door.send(Request::get("/", Lane::Write)).await.is_ok());
+}
