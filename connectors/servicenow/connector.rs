@@ -1,11 +1,13 @@
 //! The connector: what stands behind each verb of the contract.
 
 use super::config::{Config, SignInConfig};
+use super::scan::Scan;
+use super::wire::{self, Problem};
 use super::{VENDOR, hook};
 use crate::transport::{SignIn, TokenForm};
 use crate::{
-    Applied, BuildError, Connector, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity, Page,
-    Profile, Secrets,
+    Applied, Budget, BuildError, Connector, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity,
+    Lane, Page, Profile, Response, Secrets,
 };
 use async_trait::async_trait;
 use dutyd_core::action::{Action, Receipt};
@@ -45,6 +47,10 @@ impl ServiceNow {
             config.webhook_secrets.iter().map(|name| secrets.get(name)).collect::<Result<_, _>>()?;
         Ok(Self { source: source.to_owned(), config: config.clone(), profile, webhook_secrets })
     }
+
+    pub(super) fn origin(&self) -> &url::Url {
+        &self.profile.origin
+    }
 }
 
 fn sign_in(config: &Config, secrets: &Secrets) -> Result<SignIn, BuildError> {
@@ -68,27 +74,54 @@ impl Connector for ServiceNow {
         &self.profile
     }
 
-    async fn check(&self, _cx: &Ctx<'_>) -> Result<Identity, ConnectorError> {
-        Err(ConnectorError::Unavailable { reason: "not connected yet".to_owned() })
+    async fn check(&self, cx: &Ctx<'_>) -> Result<Identity, ConnectorError> {
+        self.measure(cx).await
     }
 
-    async fn pull(&self, _cx: &Ctx<'_>, _from: Option<&Cursor>) -> Result<Page, ConnectorError> {
-        Err(ConnectorError::Unavailable { reason: "not connected yet".to_owned() })
+    /// One page of the table whose turn it is. A page that the instance cut off for time is asked for again at once,
+    /// smaller.
+    async fn pull(&self, cx: &Ctx<'_>, from: Option<&Cursor>) -> Result<Page, ConnectorError> {
+        let mut scan = Scan::resume(&self.config, from);
+        let lane = if scan.position().is_backfill() { Lane::Backfill } else { Lane::Hot };
+        let listed = loop {
+            match self.list(cx, &scan.position().question(&self.config), lane).await {
+                Ok(listed) => break listed,
+                Err(Problem::Cut { .. }) if scan.halve(&self.config) => {}
+                Err(problem) => return Err(problem.into_error()),
+            }
+        };
+        let taken = scan.take(&self.config, &self.source, &listed);
+        let (news, more) = taken.map_err(|reason| ConnectorError::Unavailable { reason })?;
+        if more && from == Some(&scan.cursor()) {
+            let reason = "the scan does not advance: the same page came twice".to_owned();
+            return Err(ConnectorError::Unavailable { reason });
+        }
+        Ok(Page {
+            changes: Vec::new(),
+            hints: news.hints,
+            quarantined: news.quarantined,
+            next: Some(scan.cursor()),
+            more,
+        })
     }
 
-    async fn fetch(&self, _cx: &Ctx<'_>, _cases: &[CaseKey]) -> Result<Vec<Fetched>, ConnectorError> {
-        Err(ConnectorError::Unavailable { reason: "not connected yet".to_owned() })
+    async fn fetch(&self, cx: &Ctx<'_>, cases: &[CaseKey]) -> Result<Vec<Fetched>, ConnectorError> {
+        self.read_cases(cx, cases).await
     }
 
-    async fn holds(&self, _cx: &Ctx<'_>, _action: &Action) -> Result<Option<Receipt>, ConnectorError> {
-        Err(ConnectorError::Unavailable { reason: "not connected yet".to_owned() })
+    async fn holds(&self, cx: &Ctx<'_>, action: &Action) -> Result<Option<Receipt>, ConnectorError> {
+        self.shows(cx, action).await
     }
 
-    async fn apply(&self, _cx: &Ctx<'_>, _actions: &[Action]) -> Result<Vec<Applied>, ConnectorError> {
-        Err(ConnectorError::Unavailable { reason: "not connected yet".to_owned() })
+    async fn apply(&self, cx: &Ctx<'_>, actions: &[Action]) -> Result<Vec<Applied>, ConnectorError> {
+        Ok(self.write(cx, actions).await)
     }
 
     fn hints(&self, delivery: &Delivery, now: Timestamp) -> Result<Vec<Hint>, ConnectorError> {
         hook::read(&self.source, &self.config.tables, &self.webhook_secrets, delivery, now)
+    }
+
+    fn budget(&self, response: &Response) -> Option<Budget> {
+        wire::budget(response)
     }
 }

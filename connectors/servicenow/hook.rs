@@ -50,7 +50,7 @@ pub fn read(
         return Ok(Vec::new());
     }
     let revision = revision(&ring);
-    let key = CaseKey::new(source, ring.sys_id.to_ascii_lowercase());
+    let key = CaseKey::new(source, ring.sys_id);
     Ok(vec![Hint { key, revision, delivery_id: Some(ring.event_id) }])
 }
 

@@ -19,11 +19,20 @@
 //! Residual: scripts that update with `autoSysFields(false)` move neither `sys_updated_on` nor `sys_mod_count`; such an
 //! edit is seen with the next ordinary one. A note whose write lands after T_quiet can stand twice.
 
+mod check;
+mod client;
 mod config;
 mod connector;
+mod fetch;
+mod history;
 mod hook;
+mod normalize;
+mod paging;
 mod query;
+mod scan;
 mod setup;
+mod wire;
+mod write;
 
 pub use config::{Columns, Config, FieldConfig, FieldKind, Marks, SignInConfig, Table};
 pub use connector::ServiceNow;
@@ -41,7 +50,6 @@ pub const REQUESTS: &[&str] = &[
     "GET /api/now/table/sn_customerservice_case",
     "GET /api/now/table/sn_customerservice_case/{sys_id}",
     "PATCH /api/now/table/sn_customerservice_case/{sys_id}",
-    "GET /api/now/table/task",
     "GET /api/now/table/sys_journal_field",
     "GET /api/now/table/sys_audit",
     "GET /api/now/table/sys_audit_delete",
