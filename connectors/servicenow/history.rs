@@ -77,7 +77,7 @@ impl Teller<'_> {
         changes.sort_by(|a, b| order(a).cmp(&order(b)));
         let mut standing = self.first_standing(&changes);
         let mut events = Vec::new();
-        for update in changes.chunk_by(|a, b| same_update(a, b)) {
+        for update in changes.chunk_by(same_update) {
             let before = standing.clone();
             update.iter().for_each(|change| standing.take(self, change));
             self.tell_update(update, &before, &standing, &mut events);
