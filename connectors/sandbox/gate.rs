@@ -50,11 +50,13 @@ impl Gate {
         let seen = Seen { vendor: self.vendor.name(), method: &method, path: &path, body: &body };
         let fault = self.stage.faults.decide(&seen);
         let request = Request::from_parts(parts, Body::from(body.clone()));
-        let response = match &fault {
+        let mut response = match &fault {
             None => next.run(request).await,
             Some((When::Before, fault)) => self.before(fault, request, next).await,
             Some((When::After, fault)) => self.after(fault, request, next).await,
         };
+        let date = self.stage.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        crate::route::set_header(&mut response, "date", &date);
         self.note(&self.stage.clock, (method, path, &body), &response, watch.millis(), fault);
         response
     }

@@ -21,7 +21,10 @@ mod phrases;
 pub mod post;
 pub mod route;
 pub mod serve;
+pub mod servicenow;
 pub mod stepper;
+#[cfg(test)]
+mod tests;
 pub mod vendor;
 pub mod world;
 
