@@ -6,6 +6,7 @@
 //! Adding a connector: a directory with the five files, one arm in [`SourceConfig`] and in [`build`].
 
 pub mod error;
+pub mod jira;
 pub mod servicenow;
 pub mod signature;
 pub mod transport;
@@ -27,6 +28,8 @@ use std::collections::BTreeMap;
 pub enum SourceConfig {
     #[serde(rename = "servicenow")]
     ServiceNow(Box<servicenow::Config>),
+    #[serde(rename = "jira")]
+    Jira(Box<jira::Config>),
 }
 
 impl SourceConfig {
@@ -34,6 +37,7 @@ impl SourceConfig {
     pub fn vendor(&self) -> &'static str {
         match self {
             Self::ServiceNow(_) => servicenow::VENDOR,
+            Self::Jira(_) => jira::VENDOR,
         }
     }
 
@@ -41,6 +45,7 @@ impl SourceConfig {
     pub fn secrets(&self) -> Vec<&SecretRef> {
         match self {
             Self::ServiceNow(config) => config.secrets(),
+            Self::Jira(config) => config.secrets(),
         }
     }
 }
@@ -49,6 +54,7 @@ impl SourceConfig {
 pub fn build(name: &str, config: &SourceConfig, secrets: &Secrets) -> Result<Box<dyn Connector>, BuildError> {
     match config {
         SourceConfig::ServiceNow(config) => Ok(Box::new(servicenow::ServiceNow::new(name, config, secrets)?)),
+        SourceConfig::Jira(config) => Ok(Box::new(jira::Jira::new(name, config, secrets)?)),
     }
 }
 
@@ -56,6 +62,7 @@ pub fn build(name: &str, config: &SourceConfig, secrets: &Secrets) -> Result<Box
 pub fn setup(config: &SourceConfig, hook_url: &str) -> String {
     match config {
         SourceConfig::ServiceNow(config) => servicenow::setup(config, hook_url),
+        SourceConfig::Jira(config) => jira::setup(config, hook_url),
     }
 }
 

@@ -1,0 +1,3 @@
+//! Tests of the Jira connector, by part.
+
+mod text;
