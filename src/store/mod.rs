@@ -21,6 +21,7 @@ pub use types::{
 
 use async_trait::async_trait;
 use dutyd_connectors::{Cursor, Hint};
+use dutyd_core::around::Around;
 use jiff::Timestamp;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -97,6 +98,9 @@ pub trait Store: Send + Sync {
 
     /// Open flags, worst first.
     async fn open_flags(&self, max: usize) -> Result<Vec<FlagRow>>;
+
+    /// The facts around a case, as an evaluation would read them, without `blind_since`.
+    async fn around(&self, case: i64) -> Result<Around>;
 
     /// The decision log of a case, oldest first.
     async fn decisions(&self, case: i64) -> Result<Vec<DecisionRow>>;
