@@ -136,51 +136,52 @@ fn order(kind: &EventKind) -> u8 {
 }
 
 /// What a case looked like just after an event (or at its creation, before any).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moment<'a> {
     pub at: Timestamp,
     pub event: Option<&'a TimelineEvent>,
     pub status: Status,
     pub priority: Option<Priority>,
-    pub owner: Option<Party>,
-    pub team: Option<Party>,
+    pub owner: Option<&'a Party>,
+    pub team: Option<&'a Party>,
 }
 
 /// The life of a case: one moment per event, oldest first, led by the moment of its creation. Values before the
 /// first change of a kind are that change's `from`; without any change they are today's. Events of our own are left out.
-pub fn moments<'a>(case: &Case, timeline: &'a [TimelineEvent]) -> Vec<Moment<'a>> {
+pub fn moments<'a>(case: &'a Case, timeline: &'a [TimelineEvent]) -> Vec<Moment<'a>> {
     let mut now = first_moment(case, timeline);
-    let mut life = vec![now.clone()];
+    let mut life = Vec::with_capacity(timeline.len() + 1);
+    life.push(now);
     for event in timeline.iter().filter(|event| event.actor != Actor::Dutyd) {
         now.at = event.at.max(now.at);
         now.event = Some(event);
         match &event.kind {
             EventKind::StatusChanged { to, .. } => now.status = *to,
             EventKind::PriorityChanged { to, .. } => now.priority = *to,
-            EventKind::OwnerChanged { to, .. } => now.owner.clone_from(to),
-            EventKind::TeamChanged { to, .. } => now.team.clone_from(to),
+            EventKind::OwnerChanged { to, .. } => now.owner = to.as_ref(),
+            EventKind::TeamChanged { to, .. } => now.team = to.as_ref(),
             _ => {}
         }
-        life.push(now.clone());
+        life.push(now);
     }
     life
 }
 
-fn first_moment<'a>(case: &Case, timeline: &'a [TimelineEvent]) -> Moment<'a> {
+fn first_moment<'a>(case: &'a Case, timeline: &'a [TimelineEvent]) -> Moment<'a> {
     let mut first = Moment {
         at: case.opened_at,
         event: None,
         status: case.status,
         priority: case.priority,
-        owner: case.owner.clone(),
-        team: case.team.clone(),
+        owner: case.owner.as_ref(),
+        team: case.team.as_ref(),
     };
     for event in timeline.iter().rev().filter(|event| event.actor != Actor::Dutyd) {
         match &event.kind {
             EventKind::StatusChanged { from, .. } => first.status = *from,
             EventKind::PriorityChanged { from, .. } => first.priority = *from,
-            EventKind::OwnerChanged { from, .. } => first.owner.clone_from(from),
-            EventKind::TeamChanged { from, .. } => first.team.clone_from(from),
+            EventKind::OwnerChanged { from, .. } => first.owner = from.as_ref(),
+            EventKind::TeamChanged { from, .. } => first.team = from.as_ref(),
             _ => {}
         }
     }

@@ -3,6 +3,13 @@
 #[cfg(test)]
 pub(crate) mod dice;
 
+mod doc;
+
+pub use doc::{
+    CalendarChange, ClockDoc, Label, Metric, MetricDoc, OnPriorityChange, OnReopen, PauseDoc, PolicyEdit,
+    PresetDoc, PresetName, Recurrence, SlaDoc, StopOn, TimeBasis,
+};
+
 use crate::calendar::Calendar;
 use crate::policy::PolicySet;
 use crate::state::CaseState;
@@ -25,6 +32,11 @@ pub enum ClockState {
 pub struct ClockReading {
     /// `first_response`, `next_reply`, `resolution`, … or the name of a custom clock.
     pub clock: String,
+    pub label: Label,
+    /// Name of the `[[sla]]` entry that gave the target; the clock's own name for a custom clock.
+    pub sla: Arc<str>,
+    /// Which life of the clock this is: 1, 2, …
+    pub cycle: u32,
     pub state: ClockState,
     pub calendar: Arc<Calendar>,
     /// Business seconds allowed; `None` for a clock without a target.
@@ -39,7 +51,17 @@ pub struct ClockReading {
     /// When the target is reached if nothing happens; fixed once reached.
     pub due_at: Option<Timestamp>,
     pub stopped_at: Option<Timestamp>,
-    /// When the target was exceeded, if it was.
+    /// When the target was used up while the clock ran, if it was.
+    pub breached_at: Option<Timestamp>,
+    /// Targets that this life of the clock had before, with what came of them.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// A target given up for another one while the clock ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    pub until: Timestamp,
+    pub target_seconds: Option<i64>,
     pub breached_at: Option<Timestamp>,
 }
 
@@ -50,6 +72,16 @@ impl ClockReading {
             Some(since) => self.elapsed_before + self.calendar.seconds_between(since, now),
             None => self.elapsed_seconds,
         }
+    }
+
+    /// Business seconds left at `now`, negative after a breach; `None` without a target.
+    pub fn remaining_at(&self, now: Timestamp) -> Option<i64> {
+        Some(self.target_seconds? - self.elapsed_at(now))
+    }
+
+    /// Whether the clock may still change by itself.
+    pub fn is_active(&self) -> bool {
+        matches!(self.state, ClockState::Running | ClockState::Paused { .. })
     }
 
     /// The earliest instant at which `seconds` are used up if nothing happens; `None` if the clock does not run.
