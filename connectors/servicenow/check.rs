@@ -185,7 +185,8 @@ impl ServiceNow {
         let marks = &self.config.marks;
         let query = format!("nameIN{},task^elementISNOTEMPTY", table.name());
         let fields = "sys_id,element,max_length,read_only";
-        let known = self.to_the_end::<Row>(cx, "sys_dictionary", &query, fields).await;
+        let list = List::new("sys_dictionary", query, fields, self.children_limit());
+        let known = self.to_the_end::<Row>(cx, &list, Lane::Hot).await;
         let rows = match known {
             Ok(known) if !known.rows.is_empty() => known.rows,
             Ok(_) | Err(ConnectorError::Refused { .. }) => {

@@ -3,8 +3,9 @@
 //! Must not know: what the rows mean.
 
 use super::ServiceNow;
-use super::paging::{self, Asked, Next};
+use super::paging::{self, Asked, Next, SERVED_MIN};
 use super::query::{List, PATH_MAX};
+use super::scan::PAGE_MIN;
 use super::wire::{self, Listed, Problem};
 use crate::{ConnectorError, Ctx, Lane, Request, Response};
 use serde::Deserialize;
@@ -43,48 +44,56 @@ impl ServiceNow {
         wire::listed(&self.get(cx, list.path(), lane).await?)
     }
 
-    /// All rows that match `filter`, in the order of their ids, in as few pages as they fit in.
+    /// All rows that match the list's query, in the order of their ids, in as few pages as they fit in.
     pub(super) async fn to_the_end<T: DeserializeOwned>(
         &self,
         cx: &Ctx<'_>,
-        table: &'static str,
-        filter: &str,
-        fields: &str,
+        whole: &List<'_>,
+        lane: Lane,
     ) -> Result<Children<T>, ConnectorError> {
         let mut children = Children { rows: Vec::new(), complete: true };
-        let mut after = String::new();
-        let mut asked =
-            Asked { limit: self.config.page_size.saturating_mul(4).min(10_000), offset: 0, counted: true };
+        let (mut limit, mut after, mut hidden) = (whole.limit, String::new(), None);
         for _ in 0..PAGES_MAX {
-            let mut list = List::new(table, format!("{filter}{after}^ORDERBYsys_id"), fields, asked.limit);
-            (list.offset, list.counted) = (asked.offset, asked.counted);
-            let page = match self.list(cx, &list, Lane::Hot).await {
-                Err(Problem::Cut { .. }) if asked.limit > 2 * super::scan::PAGE_MIN => {
-                    asked.limit /= 2;
+            let small = limit.min(SERVED_MIN);
+            let (limit_now, offset) = hidden.map_or((limit, 0), |offset| (small, offset));
+            let asked = Asked { limit: limit_now, offset, counted: true };
+            let query = format!("{}{after}^ORDERBYsys_id", whole.query);
+            let list = List { query, limit: asked.limit, offset, counted: true, ..whole.clone() };
+            let page = match self.list(cx, &list, lane).await {
+                Err(Problem::Cut { .. }) if limit > 2 * PAGE_MIN => {
+                    limit /= 2;
                     continue;
                 }
                 other => other.map_err(Problem::into_error)?,
             };
-            let last = page.rows.iter().rev().find_map(|raw| id_of(raw));
-            let count = page.rows.len();
-            children.rows.extend(page.rows.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()));
-            match (paging::next(asked, count, page.total), last) {
-                (Next::Done, _) => return Ok(children),
-                (Next::Behind { counted }, Some(id)) => {
-                    let moved = format!("^sys_id>{id}");
-                    if moved == after {
-                        return Err(mismatch(table));
-                    }
-                    after = moved;
-                    asked = Asked { offset: 0, counted, ..asked };
+            children.take(&page);
+            match paging::next(asked, page.rows.len(), page.total) {
+                Next::Done => return Ok(children),
+                Next::Behind { .. } => {
+                    let last = page.rows.iter().rev().find_map(|raw| id_of(raw));
+                    let moved = last.map(|id| format!("^sys_id>{id}")).filter(|moved| *moved != after);
+                    after = moved.ok_or_else(|| mismatch(whole.table))?;
+                    hidden = None;
                 }
-                (Next::Behind { .. }, None) => return Err(mismatch(table)),
-                (Next::Again { offset, counted }, _) => asked = Asked { offset, counted, ..asked },
-                (Next::Lost, _) => break,
+                Next::Again { offset } => hidden = Some(offset),
+                Next::Lost => break,
             }
         }
         children.complete = false;
         Ok(children)
+    }
+
+    /// Rows of children per page: there are several per case.
+    pub(super) fn children_limit(&self) -> u32 {
+        self.config.page_size.saturating_mul(4).min(10_000)
+    }
+}
+
+impl<T: DeserializeOwned> Children<T> {
+    fn take(&mut self, page: &Listed) {
+        let before = self.rows.len();
+        self.rows.extend(page.rows.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()));
+        self.complete &= self.rows.len() - before == page.rows.len();
     }
 }
 

@@ -5,22 +5,26 @@ use super::client::{Children, by_address, mismatch};
 use super::config::{Config, Table};
 use super::history::{AuditRow, JournalRow};
 use super::normalize::{self, Read};
+use super::paging::SERVED_MIN;
 use super::query::{List, is_sys_id};
-use super::wire::{Cell, Problem, Row};
+use super::wire::{Cell, Row};
 use crate::{ConnectorError, Ctx, Fetched, Lane, Quarantined};
 use dutyd_core::case::CaseKey;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 
 const AUDIT_FIELDS: &str =
     "sys_id,documentkey,fieldname,oldvalue,newvalue,user,sys_created_on,record_checkpoint";
 const JOURNAL_FIELDS: &str = "sys_id,element_id,element,value,sys_created_on,sys_created_by";
 
+/// What later pages add to an address: the keyset, the order, an offset.
+const KEYSET_LENGTH: usize = 200;
+
 /// A record as received.
 struct Record {
     table: Table,
-    /// `Err`: it came, but cannot be read as a record.
-    row: Result<Row, String>,
+    row: Row,
     raw: String,
 }
 
@@ -71,18 +75,14 @@ impl ServiceNow {
         journal: Vec<JournalRow>,
         (audit_complete, journal_complete): (bool, bool),
     ) -> Fetched {
-        let quarantined = |reason: String| {
-            let bad = Quarantined { id: key.id.clone(), reason, raw: record.raw.clone() };
-            Fetched::Quarantined(key.clone(), bad)
-        };
-        let row = match &record.row {
-            Ok(row) => row,
-            Err(reason) => return quarantined(reason.clone()),
-        };
-        let read = Read { key, table: record.table, row, audit, journal, audit_complete, journal_complete };
+        let (table, row) = (record.table, &record.row);
+        let read = Read { key, table, row, audit, journal, audit_complete, journal_complete };
         match normalize::change(&self.config, self.origin(), read, cx.now) {
             Ok(change) => Fetched::Case(Box::new(change)),
-            Err(reason) => quarantined(reason),
+            Err(reason) => {
+                let bad = Quarantined { id: key.id.clone(), reason, raw: record.raw.clone() };
+                Fetched::Quarantined(key.clone(), bad)
+            }
         }
     }
 
@@ -95,22 +95,19 @@ impl ServiceNow {
             let question = |ids: &[&str]| {
                 let scope = scope_suffix(&self.config);
                 let query = format!("sys_idIN{}{scope}", ids.join(","));
-                let mut list =
-                    List::new(table.name(), query, fields.clone(), ids.len().try_into().unwrap_or(u32::MAX));
+                let limit = u32::try_from(ids.len()).unwrap_or(u32::MAX).max(SERVED_MIN);
+                let mut list = List::new(table.name(), query, fields.clone(), limit);
                 list.with_display = true;
                 list
             };
-            let rest = question(&[]).path().len();
+            let rest = question(&[]).path().len() + KEYSET_LENGTH;
             for chunk in by_address(&missing, rest) {
-                let page = self.list(cx, &question(chunk), Lane::Hot).await.map_err(Problem::into_error)?;
+                let page = self.to_the_end::<Box<RawValue>>(cx, &question(chunk), Lane::Hot).await?;
                 for raw in &page.rows {
-                    let row: Result<Row, _> = serde_json::from_str(raw.get());
-                    let id =
-                        row.as_ref().ok().and_then(|row| row.get("sys_id")).map(|cell| cell.value.clone());
-                    let Some(id) = id.filter(|id| chunk.contains(&id.as_str())) else {
-                        return Err(mismatch(table.name()));
-                    };
-                    let row = row.map_err(|error| error.to_string());
+                    let Ok(row) = serde_json::from_str::<Row>(raw.get()) else { continue };
+                    let id = row.get("sys_id").map(|cell| cell.value.clone());
+                    let id = id.filter(|id| chunk.contains(&id.as_str()));
+                    let id = id.ok_or_else(|| mismatch(table.name()))?;
                     records.insert(id, Record { table: *table, row, raw: raw.get().to_owned() });
                 }
             }
@@ -132,9 +129,11 @@ impl ServiceNow {
             let filter = |ids: &[&str]| {
                 format!("tablename={}^documentkeyIN{}^fieldnameIN{names}", table.name(), ids.join(","))
             };
-            let rest = List::new("sys_audit", filter(&[]), AUDIT_FIELDS, 0).path().len() + 200;
+            let question =
+                |ids: &[&str]| List::new("sys_audit", filter(ids), AUDIT_FIELDS, self.children_limit());
+            let rest = question(&[]).path().len() + KEYSET_LENGTH;
             for chunk in by_address(&ids, rest) {
-                let children = self.to_the_end(cx, "sys_audit", &filter(chunk), AUDIT_FIELDS).await?;
+                let children = self.to_the_end(cx, &question(chunk), Lane::Hot).await?;
                 all.take("sys_audit", chunk, children, |row: &AuditRow| &row.documentkey.value)?;
             }
         }
@@ -144,9 +143,11 @@ impl ServiceNow {
     async fn journal(&self, cx: &Ctx<'_>, found: &[&str]) -> Result<ByCase<JournalRow>, ConnectorError> {
         let mut all = ByCase { rows: BTreeMap::new(), complete: true };
         let filter = |ids: &[&str]| format!("element_idIN{}^elementINcomments,work_notes", ids.join(","));
-        let rest = List::new("sys_journal_field", filter(&[]), JOURNAL_FIELDS, 0).path().len() + 200;
+        let question =
+            |ids: &[&str]| List::new("sys_journal_field", filter(ids), JOURNAL_FIELDS, self.children_limit());
+        let rest = question(&[]).path().len() + KEYSET_LENGTH;
         for chunk in by_address(found, rest) {
-            let children = self.to_the_end(cx, "sys_journal_field", &filter(chunk), JOURNAL_FIELDS).await?;
+            let children = self.to_the_end(cx, &question(chunk), Lane::Hot).await?;
             all.take("sys_journal_field", chunk, children, |row: &JournalRow| &row.element_id.value)?;
         }
         Ok(all)
@@ -157,9 +158,12 @@ impl ServiceNow {
         let mut deleted = BTreeSet::new();
         let tables = self.config.tables.iter().map(|table| table.name()).collect::<Vec<_>>().join(",");
         let filter = |ids: &[&str]| format!("tablenameIN{tables}^documentkeyIN{}", ids.join(","));
-        let rest = List::new("sys_audit_delete", filter(&[]), "sys_id,documentkey", 0).path().len() + 200;
+        let fields = "sys_id,documentkey";
+        let question =
+            |ids: &[&str]| List::new("sys_audit_delete", filter(ids), fields, self.children_limit());
+        let rest = question(&[]).path().len() + KEYSET_LENGTH;
         for chunk in by_address(missing, rest) {
-            let asked = self.to_the_end(cx, "sys_audit_delete", &filter(chunk), "sys_id,documentkey").await;
+            let asked = self.to_the_end(cx, &question(chunk), Lane::Hot).await;
             let children: Children<Deletion> = match asked {
                 Err(ConnectorError::Refused { .. }) => continue,
                 other => other?,

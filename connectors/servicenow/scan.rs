@@ -4,7 +4,7 @@
 //! (`the_cursor_stays_behind_the_instances_clock`).
 
 use super::config::{Config, Table};
-use super::paging::{self, Asked, Next};
+use super::paging::{self, Asked, Next, SERVED_MIN};
 use super::query::{List, is_sys_id, parse_stamp, stamp};
 use super::wire::{Listed, Row};
 use crate::{Cursor, Hint, Quarantined};
@@ -44,9 +44,11 @@ pub struct Sweep {
     pub until: Option<Timestamp>,
     /// The last row read: stamp and `sys_id`.
     pub after: Option<(Timestamp, String)>,
+    /// Rows per page: what is configured, or less where the instance cut a page off.
     pub limit: u32,
-    pub offset: u32,
     pub counted: bool,
+    /// Looking for the end of a stretch of hidden rows, so many rows on.
+    pub hidden: Option<u32>,
 }
 
 /// The news of one page.
@@ -121,7 +123,14 @@ impl Sweep {
     /// A sweep in the tail is short and wants its count at once; a first one is long and would have the instance
     /// count everything.
     fn new(config: &Config, read_to: Option<Timestamp>) -> Self {
-        Self { until: None, after: None, limit: config.page_size, offset: 0, counted: read_to.is_some() }
+        Self { until: None, after: None, limit: config.page_size, counted: read_to.is_some(), hidden: None }
+    }
+
+    fn asked(&self) -> Asked {
+        match self.hidden {
+            None => Asked { limit: self.limit, offset: 0, counted: self.counted },
+            Some(offset) => Asked { limit: self.limit.min(SERVED_MIN), offset, counted: true },
+        }
     }
 }
 
@@ -162,8 +171,9 @@ impl Position {
         });
         let filter = groups.collect::<Vec<_>>().join("^NQ");
         let query = if filter.is_empty() { ORDER.to_owned() } else { format!("{filter}^{ORDER}") };
-        let mut list = List::new(self.table.name(), query, FIELDS, sweep.limit);
-        (list.offset, list.counted) = (sweep.offset, sweep.counted);
+        let asked = sweep.asked();
+        let mut list = List::new(self.table.name(), query, FIELDS, asked.limit);
+        (list.offset, list.counted) = (asked.offset, asked.counted);
         list
     }
 
@@ -178,16 +188,15 @@ impl Position {
         }
         news.hints.extend(seen.iter().map(|row| hint(source, row)));
         let last = seen.last().map(|row| (row.at, row.id.clone()));
-        let asked = Asked { limit: sweep.limit, offset: sweep.offset, counted: sweep.counted };
         let past_end = matches!((&last, sweep.until), (Some((at, _)), Some(until)) if *at > until);
-        match paging::next(asked, page.rows.len(), page.total) {
+        match paging::next(sweep.asked(), page.rows.len(), page.total) {
             _ if past_end => self.finish(&sweep, last),
             Next::Done => self.finish(&sweep, last),
             Next::Behind { counted } => {
                 let after = last.ok_or("a whole page of records without a readable id and time")?;
-                self.sweep = Some(Sweep { after: Some(after), offset: 0, counted, ..sweep });
+                self.sweep = Some(Sweep { after: Some(after), counted, hidden: None, ..sweep });
             }
-            Next::Again { offset, counted } => self.sweep = Some(Sweep { offset, counted, ..sweep }),
+            Next::Again { offset } => self.sweep = Some(Sweep { hidden: Some(offset), ..sweep }),
             Next::Lost => {
                 return Err(format!(
                     "more than {} records in a row are hidden from the account; narrow the scope",

@@ -76,12 +76,11 @@ impl ServiceNow {
             if missing.is_empty() {
                 break;
             }
-            let limit = missing.len().try_into().unwrap_or(u32::MAX);
-            let list = List::new(table.name(), format!("sys_idIN{}", missing.join(",")), "sys_id", limit);
-            let page = self.list(cx, &list, Lane::Write).await.map_err(Problem::into_error)?;
-            for raw in &page.rows {
-                let row: Row = serde_json::from_str(raw.get()).unwrap_or_default();
-                let id = text(&row, "sys_id");
+            let query = format!("sys_idIN{}", missing.join(","));
+            let list = List::new(table.name(), query, "sys_id", self.children_limit());
+            let found = self.to_the_end::<Row>(cx, &list, Lane::Write).await?;
+            for row in &found.rows {
+                let id = text(row, "sys_id");
                 if missing.contains(&id) {
                     tables.insert(id.to_owned(), *table);
                 }
