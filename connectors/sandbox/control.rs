@@ -154,7 +154,13 @@ async fn act(
             _ => return Err(refuse(400, "missing fields")),
         },
         "delete" => Command::Delete { id },
-        _ => Command::Other { verb, id, fields: order },
+        _ => {
+            let fields = match order.remove("fields") {
+                Some(Value::Object(fields)) => fields,
+                _ => order,
+            };
+            Command::Other { verb, id, fields }
+        }
     };
     command(&inner, &vendor, order)
 }

@@ -176,23 +176,24 @@ fn narrow((low, high): &mut Range, test: &Test) {
     }
 }
 
-fn sort(store: &Store, found: &mut [Found<'_>], query: &Query, shuffle: u64) {
-    // What the query leaves open is settled by chance.
-    found.sort_by_cached_key(|row| dice::hash(shuffle, &[row.values[SYS_ID].as_bytes()]));
-    if query.order.is_empty() {
-        return;
-    }
-    found.sort_by(|a, b| {
-        query.order.iter().fold(Ordering::Equal, |order, (field, down)| {
-            order.then_with(|| {
-                let left = store.walk(a.table, a.values, field);
-                let right = store.walk(b.table, b.values, field);
-                let order = match (left, right) {
-                    (Some((left, kind)), Some((right, _))) => query::compare(&left, &right, kind),
-                    _ => Ordering::Equal,
-                };
-                if *down { order.reverse() } else { order }
-            })
+/// Orders by the fields asked for; what the query leaves open is settled by chance.
+fn sort(store: &Store, found: &mut Vec<Found<'_>>, query: &Query, shuffle: u64) {
+    let mut keyed: Vec<_> = found
+        .drain(..)
+        .map(|row| {
+            let fields = query.order.iter().map(|(field, _)| store.walk(row.table, row.values, field));
+            let chance = dice::hash(shuffle, &[row.values[SYS_ID].as_bytes()]);
+            (fields.collect::<Vec<_>>(), chance, row)
         })
+        .collect();
+    keyed.sort_by(|(left, left_chance, _), (right, right_chance, _)| {
+        let mut order = Ordering::Equal;
+        for ((left, right), (_, down)) in left.iter().zip(right).zip(&query.order) {
+            let (Some((left, kind)), Some((right, _))) = (left, right) else { continue };
+            let one = query::compare(left, right, *kind);
+            order = order.then(if *down { one.reverse() } else { one });
+        }
+        order.then(left_chance.cmp(right_chance))
     });
+    found.extend(keyed.into_iter().map(|(.., row)| row));
 }
