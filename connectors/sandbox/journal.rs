@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 /// The ring keeps this many entries; older ones are dropped, the counters stay.
-pub const ENTRIES_MAX: usize = 400_000;
-/// So much of a request's body is kept.
-pub const BODY_MAX: usize = 2_000;
+pub const ENTRIES_MAX: usize = 100_000;
+/// So much of a request's address and of its body is kept.
+pub const SHOWN_MAX: usize = 1_000;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
@@ -18,7 +18,7 @@ pub struct Entry {
     pub at: Timestamp,
     pub vendor: String,
     pub method: String,
-    /// Path and query as received.
+    /// Path and query as received, cut at `SHOWN_MAX`.
     pub path: String,
     pub user: String,
     pub status: u16,

@@ -135,7 +135,7 @@ impl Sandbox {
             seed: options.seed,
             clock,
             cast: Arc::new(Cast::new(options.seed)),
-            faults: Arc::new(Faults::new(options.seed, false)),
+            faults: Arc::new(Faults::new(options.seed, !options.calm)),
             hooks: Arc::new(Hooks::new(options.seed, Knobs { to: None, ..knobs })),
         });
         let vendors = vendor::chosen(&stage, &options.vendors)?;
@@ -164,7 +164,6 @@ impl Sandbox {
                 stepper.end_life().await;
             }
         }
-        stage.faults.set_hostile(!options.calm);
         stage.hooks.set_knobs(Knobs { to: options.webhooks.to.clone(), ..stage.hooks.knobs() });
         let inner = Inner {
             started_at: stage.clock.now(),

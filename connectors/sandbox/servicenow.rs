@@ -4,6 +4,8 @@
 mod api;
 mod apply;
 mod auth;
+mod books;
+mod commands;
 mod errors;
 mod extra;
 mod people;
@@ -280,7 +282,7 @@ impl Vendor for ServiceNow {
     }
 
     fn command(&self, command: &Command, now: Timestamp) -> Result<Value, String> {
-        apply::command(self, &mut self.lock(), command, now)
+        commands::command(self, &mut self.lock(), command, now)
     }
 
     fn render(&self, ring: &Ring, now: Timestamp) -> Option<Rendered> {

@@ -1,5 +1,5 @@
 //! All tables of the instance and what a write does to them: stamps, counts, journals, audit, deletions.
-//! Knows the platform's bookkeeping; what a task's own rules change is in `rules.rs`.
+//! Knows stamps and counts; a task's own rules are in `rules.rs`, the records of a change in `books.rs`.
 
 use super::rules;
 use super::schema::{self, Kind, SHAPES, TASKS};
@@ -17,7 +17,7 @@ pub struct Store {
     serial: u64,
     pub tables: BTreeMap<&'static str, Table>,
     numbers: BTreeMap<&'static str, u64>,
-    empty: Text,
+    pub(super) empty: Text,
 }
 
 /// Who writes, when, and how.
@@ -46,7 +46,7 @@ impl Store {
         self.tables.get(name)
     }
 
-    fn table_mut(&mut self, name: &str) -> Option<&mut Table> {
+    pub(super) fn table_mut(&mut self, name: &str) -> Option<&mut Table> {
         self.tables.get_mut(name)
     }
 
@@ -112,7 +112,7 @@ impl Store {
         }
     }
 
-    fn new_id(&mut self, table: &str) -> String {
+    pub(super) fn new_id(&mut self, table: &str) -> String {
         self.serial += 1;
         dice::hex_id(self.seed, &[table.as_bytes(), &self.serial.to_le_bytes()])
     }
@@ -210,85 +210,6 @@ impl Store {
         true
     }
 
-    fn audit(
-        &mut self,
-        name: &'static str,
-        key: &Text,
-        checkpoint: &Text,
-        changes: Vec<(&'static str, Text, Text)>,
-        writer: &Writer<'_>,
-    ) {
-        let (stamp, user, table_name) =
-            (Text::from(time::stamp(writer.at)), Text::from(writer.user_name), Text::from(name));
-        for (field, old, new) in changes {
-            let id = Text::from(self.new_id("sys_audit"));
-            self.append(
-                "sys_audit",
-                id,
-                &stamp,
-                &user,
-                writer,
-                &[
-                    ("tablename", table_name.clone()),
-                    ("fieldname", Text::from(field)),
-                    ("documentkey", key.clone()),
-                    ("user", user.clone()),
-                    ("oldvalue", old),
-                    ("newvalue", new),
-                    ("record_checkpoint", checkpoint.clone()),
-                ],
-            );
-        }
-    }
-
-    /// `work_notes` and `comments` become rows of `sys_journal_field`; the record itself keeps nothing.
-    fn split_journals(&mut self, name: &'static str, sys_id: &str, fields: &Fields, writer: &Writer<'_>) {
-        let (stamp, user) = (Text::from(time::stamp(writer.at)), Text::from(writer.user_name));
-        for (field, value) in fields {
-            if is_journal(field) && !value.is_empty() && TASKS.contains(&name) {
-                let id = Text::from(self.new_id("sys_journal_field"));
-                self.append(
-                    "sys_journal_field",
-                    id,
-                    &stamp,
-                    &user,
-                    writer,
-                    &[
-                        ("name", Text::from(name)),
-                        ("element", Text::from(field.as_str())),
-                        ("element_id", Text::from(sys_id)),
-                        ("value", Text::from(value.as_str())),
-                    ],
-                );
-            }
-        }
-    }
-
-    /// A bookkeeping row, without rules.
-    fn append(
-        &mut self,
-        name: &str,
-        id: Text,
-        stamp: &Text,
-        user: &Text,
-        writer: &Writer<'_>,
-        fields: &[(&str, Text)],
-    ) {
-        let empty = self.empty.clone();
-        let Some(table) = self.table_mut(name) else { return };
-        let mut values = vec![empty; table.columns.len()];
-        values[SYS_ID] = id;
-        (values[CREATED_ON], values[UPDATED_ON]) = (stamp.clone(), stamp.clone());
-        (values[CREATED_BY], values[UPDATED_BY]) = (user.clone(), user.clone());
-        values[MOD_COUNT] = Text::from("0");
-        for (field, value) in fields {
-            if let Some(column) = table.column(field) {
-                values[column] = value.clone();
-            }
-        }
-        table.insert(Row { values, hidden_until: late(writer), before: None });
-    }
-
     /// Removes a record; tasks leave a row in `sys_audit_delete` unless `silently`.
     pub fn delete(&mut self, name: &str, sys_id: &str, writer: &Writer<'_>, silently: bool) -> bool {
         let Some((table, slot)) = self.find(name, sys_id) else { return false };
@@ -317,51 +238,6 @@ impl Store {
         true
     }
 
-    /// Changes values and nothing else: no stamp, no count, no audit, no rules.
-    // Vendor: GlideRecord.autoSysFields(false) with setWorkflow(false).
-    pub fn change_silently(&mut self, name: &str, sys_id: &str, fields: &Fields) {
-        let Some((table, slot)) = self.find(name, sys_id) else { return };
-        let Some(row) = table.row(slot) else { return };
-        let mut row = row.clone();
-        for (field, value) in fields.iter().filter(|(field, _)| writable(table, field)) {
-            set(table, &mut row.values, field, value);
-        }
-        if let Some(table) = self.table_mut(name) {
-            table.replace(slot, row);
-        }
-    }
-
-    /// Empties a table.
-    pub fn clear(&mut self, name: &str) {
-        let slots = self.table(name).map_or(0, |table| table.rows.len());
-        if let Some(table) = self.table_mut(name) {
-            for slot in 0..slots {
-                table.remove(slot);
-            }
-        }
-    }
-
-    /// A row as a history shows it, `sys_*` columns included.
-    pub fn load(
-        &mut self,
-        name: &str,
-        given: &serde_json::Map<String, serde_json::Value>,
-    ) -> Result<(), String> {
-        let empty = self.empty.clone();
-        let table = self.table_mut(name).ok_or_else(|| format!("no table {name:?}"))?;
-        let mut values = vec![empty; table.columns.len()];
-        for (field, value) in given {
-            if let Some(column) = table.column(field) {
-                values[column] = Text::from(value.as_str().unwrap_or_default());
-            }
-        }
-        if values[SYS_ID].is_empty() || table.slot(&values[SYS_ID]).is_some() {
-            return Err(format!("a row of {name} has no sys_id of its own"));
-        }
-        table.insert(Row { values, hidden_until: None, before: None });
-        Ok(())
-    }
-
     /// The first record whose indexed column has a value.
     pub fn first_by(&self, name: &str, column: &str, value: &str) -> Option<String> {
         let table = self.table(name)?;
@@ -374,48 +250,10 @@ impl Store {
         let (table, slot) = self.find(name, sys_id)?;
         Some(table.row(slot)?.values[table.column(field)?].clone())
     }
-
-    fn fill_dictionary(&mut self) {
-        let columns: Vec<_> = self.tables.values().flat_map(|table| table.columns.clone()).collect();
-        let (stamp, user) = (Text::from("2020-01-01 00:00:00"), Text::from("system"));
-        let writer = Writer {
-            user_name: "system",
-            user_id: "",
-            at: Timestamp::UNIX_EPOCH,
-            late_seconds: 0,
-            revision: None,
-        };
-        let mut seen = std::collections::BTreeSet::new();
-        for column in columns {
-            if !seen.insert((column.of, column.name)) {
-                continue;
-            }
-            let (internal, reference) = schema::internal_type(column.kind);
-            let audited = TASKS.contains(&column.of) || column.of == "task";
-            let id = Text::from(self.new_id("sys_dictionary"));
-            self.append(
-                "sys_dictionary",
-                id,
-                &stamp,
-                &user,
-                &writer,
-                &[
-                    ("name", Text::from(column.of)),
-                    ("element", Text::from(column.name)),
-                    ("internal_type", Text::from(internal)),
-                    ("reference", Text::from(reference)),
-                    ("column_label", Text::from(column.name.replace('_', " "))),
-                    ("active", Text::from("true")),
-                    ("audit", Text::from(if audited { "true" } else { "false" })),
-                    ("max_length", Text::from("4000")),
-                ],
-            );
-        }
-    }
 }
 
 /// Journals are split off, `sys_*` columns belong to the system.
-fn writable(table: &Table, field: &str) -> bool {
+pub fn writable(table: &Table, field: &str) -> bool {
     !field.starts_with("sys_") && !is_journal(field) && table.column(field).is_some()
 }
 
@@ -431,7 +269,7 @@ pub fn set(table: &Table, values: &mut [Text], field: &str, value: &str) {
     }
 }
 
-fn late(writer: &Writer<'_>) -> Option<Text> {
+pub fn late(writer: &Writer<'_>) -> Option<Text> {
     if writer.late_seconds == 0 {
         return None;
     }
