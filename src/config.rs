@@ -122,7 +122,7 @@ fn sources(place: &Place, settings: &Settings) -> (Vec<Source>, Vec<Problem>) {
         let file = path.display().to_string();
         let source = read_text(&path)
             .map_err(|problem| vec![problem])
-            .and_then(|text| Source::read(&file, &text, settings, place.dev));
+            .and_then(|text| Source::read(&file, &text, settings, place));
         match source {
             Ok(source) => sources.push(source),
             Err(found) => problems.extend(found),

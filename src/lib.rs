@@ -1,7 +1,9 @@
 //! The imperative shell of dutyd: reads the time, opens connections, stores, and calls the core to decide.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod http;
 pub mod metrics;
 pub mod store;
+pub mod webhook;

@@ -2,6 +2,7 @@
 //!
 //! Must not know: what a secret is for.
 
+use super::Place;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -16,7 +17,8 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SecretSource {
-    /// A credential that systemd hands over (`LoadCredential=` or `LoadCredentialEncrypted=` in a drop-in).
+    /// A credential that systemd hands over: a file of /etc/dutyd/cred, or one named by a drop-in. Where systemd runs
+    /// nothing, as for `dutyd check`, the file `cred/NAME` beside dutyd.toml.
     Credential(String),
     /// A file that nobody else may read.
     File(PathBuf),
@@ -39,16 +41,11 @@ impl NoSecret {
 
 impl SecretSource {
     /// Reads the secret. One line break at its end is not part of it.
-    pub fn resolve(&self, dev: bool) -> Result<SecretString, NoSecret> {
+    pub fn resolve(&self, place: &Place) -> Result<SecretString, NoSecret> {
         match self {
-            SecretSource::Credential(name) => credential(name),
-            SecretSource::File(path) => {
-                if !dev {
-                    kept_private(path)?;
-                }
-                read(path)
-            }
-            SecretSource::Env(_) if !dev => Err(NoSecret::new(
+            SecretSource::Credential(name) => credential(name, place),
+            SecretSource::File(path) => private(path, place),
+            SecretSource::Env(_) if !place.dev => Err(NoSecret::new(
                 "secrets from the environment are refused: child processes and /proc show them",
                 "use { credential = \"…\" } or { file = \"…\" }; --dev allows the environment on your own machine",
             )),
@@ -59,7 +56,10 @@ impl SecretSource {
     }
 }
 
-fn credential(name: &str) -> Result<SecretString, NoSecret> {
+/// The unit hands over the files of one directory under names that begin so.
+const HANDED_OVER_AS: &str = "cred_";
+
+fn credential(name: &str, place: &Place) -> Result<SecretString, NoSecret> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if name.is_empty() || name.starts_with('.') || !name.bytes().all(allowed) {
         return Err(NoSecret::new(
@@ -67,24 +67,33 @@ fn credential(name: &str) -> Result<SecretString, NoSecret> {
             "use letters, digits, `-`, `_` and `.`",
         ));
     }
-    let Some(dir) = std::env::var_os("CREDENTIALS_DIRECTORY") else {
-        return Err(NoSecret::new(
-            format!("there is no credential `{name}`, because systemd has handed over none"),
-            format!(
-                "add LoadCredential={name}:/etc/dutyd/cred/{name} to a drop-in and start dutyd by systemd, or use {{ file = \"…\" }}"
-            ),
-        ));
+    let beside = place.dir.join("cred").join(name);
+    let Some(handed_over) = std::env::var_os("CREDENTIALS_DIRECTORY") else {
+        return match beside.exists() {
+            true => private(&beside, place),
+            false => Err(absent(name, &beside)),
+        };
     };
-    let path = Path::new(&dir).join(name);
-    if !path.exists() {
-        return Err(NoSecret::new(
-            format!("there is no credential `{name}`"),
-            format!(
-                "add LoadCredential={name}:/etc/dutyd/cred/{name} to a drop-in, then systemctl daemon-reload and restart"
-            ),
-        ));
+    let names = [name.to_owned(), format!("{HANDED_OVER_AS}{name}")];
+    let paths = names.map(|name| Path::new(&handed_over).join(name));
+    match paths.iter().find(|path| path.exists()) {
+        Some(path) => read(path),
+        None => Err(absent(name, &beside)),
     }
-    read(&path)
+}
+
+fn absent(name: &str, beside: &Path) -> NoSecret {
+    NoSecret::new(
+        format!("there is no credential `{name}`"),
+        format!("write it to {}, mode 600, owner root; then restart dutyd", beside.display()),
+    )
+}
+
+fn private(path: &Path, place: &Place) -> Result<SecretString, NoSecret> {
+    if !place.dev {
+        kept_private(path)?;
+    }
+    read(path)
 }
 
 /// Refuses a file that others may read.

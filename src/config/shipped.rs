@@ -5,6 +5,17 @@ use dutyd_core::policy::PolicyFile;
 /// The policy under `config/policy`, by file name.
 const POLICY: &[(&str, &str)] = &[];
 
+/// The files under `config/connectors`, by vendor.
+const CONNECTORS: &[(&str, &str)] = &[
+    ("jira", include_str!("../../config/connectors/jira.toml")),
+    ("servicenow", include_str!("../../config/connectors/servicenow.toml")),
+];
+
+/// The shipped connector file of a vendor.
+pub fn connector(vendor: &str) -> Option<&'static str> {
+    CONNECTORS.iter().find(|(name, _)| *name == vendor).map(|(_, text)| *text)
+}
+
 /// The shipped policy.
 pub fn policy() -> Vec<PolicyFile> {
     let file =

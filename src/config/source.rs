@@ -2,6 +2,7 @@
 //!
 //! Must not know: what the vendor's own table means; the connector's type reads it.
 
+use super::Place;
 use super::read::Document;
 use super::secret::SecretSource;
 use super::settings::{Mode, Settings};
@@ -72,7 +73,7 @@ pub fn vendors() -> Vec<String> {
 
 impl Source {
     /// Reads a connector file and resolves its secrets. All problems are reported.
-    pub fn read(file: &str, text: &str, settings: &Settings, dev: bool) -> Result<Self, Vec<Problem>> {
+    pub fn read(file: &str, text: &str, settings: &Settings, place: &Place) -> Result<Self, Vec<Problem>> {
         let mut document = Document::parse(file, text)?;
         let common: Result<Common, _> = document.split_off(&COMMON_KEYS).read("");
         let config = read_vendor(document);
@@ -93,7 +94,7 @@ impl Source {
             let offset = super::offset_of(text, "poll_interval");
             problems.push(Problem::at(file, text, offset, message, "the shipped value is \"60s\""));
         }
-        let (secrets, of_secrets) = resolve(file, text, &common, &config, dev);
+        let (secrets, of_secrets) = resolve(file, text, &common, &config, place);
         problems.extend(of_secrets);
         let brakes = Brakes {
             mode: common.mode.unwrap_or(settings.mode),
@@ -107,6 +108,14 @@ impl Source {
         // Built once here, so that what the connector refuses is a problem of the file.
         let origin = build(&name, &config, &secrets).map_err(|wrong| vec![wrong.placed(file, text)])?.1;
         Ok(Self { name, file: file.to_owned(), brakes, config, secrets, origin })
+    }
+
+    /// The vendor's part of a connector file, without its secrets: for showing, not for running.
+    pub fn example(file: &Path, text: &str) -> Result<SourceConfig, Vec<Problem>> {
+        let file = file.display().to_string();
+        let mut document = Document::parse(&file, text)?;
+        document.split_off(&COMMON_KEYS);
+        read_vendor(document)
     }
 
     /// The connector of this source.
@@ -226,7 +235,7 @@ fn resolve(
     text: &str,
     common: &Common,
     config: &SourceConfig,
-    dev: bool,
+    place: &Place,
 ) -> (Secrets, Vec<Problem>) {
     let mut secrets = Secrets::default();
     let mut problems = Vec::new();
@@ -241,7 +250,7 @@ fn resolve(
             problems.push(Problem::at(file, text, at, format!("the secret `{name}` is not defined"), remedy));
             continue;
         };
-        match source.resolve(dev) {
+        match source.resolve(place) {
             Ok(secret) => {
                 secrets.0.insert(name.clone(), secret);
             }

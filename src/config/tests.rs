@@ -16,6 +16,10 @@ fn place(files: &[(&str, &str)]) -> (tempfile::TempDir, Place) {
     (dir, place)
 }
 
+fn at(dir: &Path, dev: bool) -> Place {
+    Place { dir: dir.to_owned(), dev }
+}
+
 /// A connector file whose vendor table ends with `more`, led by `top`.
 fn connector(top: &str, more: &str) -> String {
     format!(
@@ -166,8 +170,14 @@ fn the_sandbox_clock_is_refused_beside_a_real_system() {
 #[test]
 fn secrets_from_the_environment_need_dev() {
     let source = SecretSource::Env("PATH".to_owned());
-    assert!(source.resolve(true).is_ok());
-    assert!(source.resolve(false).expect_err("refused").message.contains("environment are refused"));
+    assert!(source.resolve(&at(Path::new("/"), true)).is_ok());
+    assert!(
+        source
+            .resolve(&at(Path::new("/"), false))
+            .expect_err("refused")
+            .message
+            .contains("environment are refused")
+    );
 }
 
 #[test]
@@ -176,12 +186,24 @@ fn a_secret_file_that_others_may_read_is_refused() {
     let path = dir.path().join("secret");
     std::fs::write(&path, "s3cret\n").expect("a file");
     let source = SecretSource::File(path.clone());
+    let strict = at(dir.path(), false);
     for (mode, allowed) in [(0o600, true), (0o400, true), (0o640, false), (0o644, false), (0o604, false)] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
-        assert_eq!(source.resolve(false).is_ok(), allowed, "{mode:o}");
+        assert_eq!(source.resolve(&strict).is_ok(), allowed, "{mode:o}");
     }
-    let secret = source.resolve(true).expect("a secret");
+    let secret = source.resolve(&at(dir.path(), true)).expect("a secret");
     assert_eq!(secret.expose_secret(), "s3cret", "the line break is not part of it");
+}
+
+#[test]
+fn a_credential_is_read_beside_the_configuration_where_systemd_hands_over_none() {
+    let (_dir, place) = place(&[("cred/token", "s3cret\n")]);
+    let credential = |name: &str| SecretSource::Credential(name.to_owned()).resolve(&place);
+    assert_eq!(credential("token").expect("a secret").expose_secret(), "s3cret");
+    assert!(credential("tokn").expect_err("absent").remedy.contains("cred/tokn"));
+    for name in ["", "../token", "a/b", ".hidden"] {
+        assert!(credential(name).expect_err(name).message.contains("cannot be the name"), "{name}");
+    }
 }
 
 #[test]
@@ -193,14 +215,20 @@ fn a_secret_never_prints() {
 }
 
 #[test]
-fn the_shipped_connector_files_are_read() {
+fn every_vendor_has_a_shipped_connector_file_and_each_is_read() {
+    let folder = format!("{}/config/connectors", env!("CARGO_MANIFEST_DIR"));
+    let secrets = tempfile::tempdir().expect("a directory");
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a file");
+        let text = with_secret_files(&text, secrets.path());
+        let name = path.display().to_string();
+        let source = Source::read(&name, &text, &shipped_settings(), &at(secrets.path(), true));
+        source.unwrap_or_else(|problems| panic!("{name}: {problems:#?}")).config.vendor()
+    };
+    let read: Vec<&str> = toml_files(Path::new(&folder)).expect("files").into_iter().map(read).collect();
     for vendor in vendors() {
-        let path = format!("{}/config/connectors/{vendor}.toml", env!("CARGO_MANIFEST_DIR"));
-        let text = std::fs::read_to_string(&path).expect(&path);
-        let dir = tempfile::tempdir().expect("a directory");
-        let text = with_secret_files(&text, dir.path());
-        let source = Source::read(&path, &text, &shipped_settings(), true).expect(&path);
-        assert_eq!(source.config.vendor(), vendor);
+        assert!(read.contains(&vendor.as_str()), "{vendor}: {read:?}");
+        assert!(shipped::connector(&vendor).is_some(), "{vendor} is not in the binary");
     }
 }
 

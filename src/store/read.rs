@@ -5,7 +5,7 @@ use dutyd_core::action::{Action, Severity};
 use dutyd_core::case::CaseKey;
 use dutyd_core::decide::Decision;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One case with its state, still sealed.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ pub struct DecisionRow {
     pub decision: Decision,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParkedKind {
     /// The vendor refused a write.
@@ -48,7 +48,7 @@ pub enum ParkedKind {
     Record,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParkedRow {
     /// For `parked retry` and `parked drop`: `w12`, `r7`.
     pub id: String,
@@ -74,7 +74,7 @@ pub struct Wanted {
 }
 
 /// One source as the store knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct SourceRow {
     pub source: String,
     pub paused: bool,
@@ -114,7 +114,7 @@ impl SourceRow {
 }
 
 /// Actions by stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OutboxCounts {
     pub ready: u64,
     /// Older than `start_from`.
@@ -135,7 +135,7 @@ impl OutboxCounts {
 }
 
 /// Counts over everything.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     pub cases: u64,
     pub open: u64,

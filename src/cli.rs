@@ -1,0 +1,132 @@
+//! The commands: what they are called, what they take, and with which code they end.
+//!
+//! Must not know: how anything is decided or stored; each command's file calls what does.
+
+mod check;
+mod outcome;
+mod setup;
+pub mod words;
+
+pub use outcome::{Exit, Failure};
+
+use crate::config::{Place, SchemaOf};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Watches support cases in Salesforce, Jira, Zendesk and ServiceNow and flags, on the case itself, what needs a manager.
+#[derive(Debug, Parser)]
+#[command(name = "dutyd", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Cli {
+    /// Directory with dutyd.toml, connectors/ and policy/.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/etc/dutyd")]
+    pub config: PathBuf,
+
+    /// How to print: text for people, json for machines. Logs go to stderr either way.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub format: Format,
+
+    /// Log more: -v for info, -vv for debug, -vvv for trace.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// For your own machine: secrets may come from the environment, and secret files may be readable by others.
+    #[arg(long, global = true)]
+    pub dev: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0   done; for `check`: nothing wrong
+  1   problems were found, or what was asked for does not exist
+  2   the command line is wrong
+  69  a vendor's system or the running daemon cannot be reached
+  74  reading or writing failed, for example the database
+  78  the configuration or policy is wrong";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check configuration and policy, and run the examples in the rules. Reads only.
+    Check {
+        /// Also sign in to each source and measure rights, fields and webhooks there.
+        #[arg(long)]
+        online: bool,
+    },
+    /// Print what an administrator creates in a vendor's system: account, fields, webhook.
+    Setup {
+        /// `servicenow`, …, or the name of a configured source.
+        system: String,
+        /// Where the vendor reaches this machine's webhooks.
+        #[arg(long, value_name = "URL", default_value = "https://dutyd.example.com")]
+        webhook_base: String,
+    },
+    /// Print the JSON Schema of a kind of file.
+    Schema { of: SchemaOf },
+    /// Print a completion script for a shell.
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page, or write the pages of all commands into a directory.
+    Man {
+        #[arg(value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+}
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> Exit {
+    let place = Place { dir: cli.config.clone(), dev: cli.dev };
+    let done = match &cli.command {
+        Command::Check { online } => check::run(&place, *online, cli.format),
+        Command::Setup { system, webhook_base } => setup::run(&place, system, webhook_base),
+        Command::Schema { of } => print_json(&crate::config::schema(*of)),
+        Command::Completions { shell } => completions(*shell),
+        Command::Man { into } => man(into.as_deref()),
+    };
+    done.unwrap_or_else(|failure| failure.report())
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "dutyd", &mut text);
+    print_bytes(&text)
+}
+
+fn man(into: Option<&std::path::Path>) -> Result<Exit, Failure> {
+    match into {
+        Some(dir) => {
+            clap_mangen::generate_to(Cli::command(), dir)
+                .map_err(|error| Failure::io(format!("cannot write into {}: {error}", dir.display())))?;
+            Ok(Exit::Done)
+        }
+        None => {
+            let mut page = Vec::new();
+            let written = clap_mangen::Man::new(Cli::command()).render(&mut page);
+            written.map_err(|error| Failure::io(error.to_string()))?;
+            print_bytes(&page)
+        }
+    }
+}
+
+/// Prints one JSON document.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<Exit, Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::io(error.to_string()))?;
+    print_bytes(format!("{text}\n").as_bytes())
+}
+
+/// Prints to stdout. A reader that has gone away (`dutyd list | head`) is no failure.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<Exit, Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::io(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(Exit::Done),
+    }
+}

@@ -1,0 +1,187 @@
+//! `dutyd check`: everything that is wrong, with its place and what to do; nothing is changed.
+
+use super::{Exit, Failure, Format, print_bytes, print_json};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Place, Source, policy_files};
+use crate::http::{HttpTransport, client};
+use crate::metrics::Metrics;
+use dutyd_connectors::{Connector, ConnectorError, Ctx, Finding};
+use dutyd_core::policy::Policy;
+use dutyd_core::problem::Problem;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// What `check` found, as printed.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    /// In files: dutyd cannot start, or would not load the policy.
+    problems: Vec<Problem>,
+    /// Worth knowing; nothing is broken.
+    remarks: Vec<Problem>,
+    /// In the vendors' systems, with `--online`.
+    systems: Vec<System>,
+    sources: usize,
+    rules: usize,
+}
+
+/// One source as measured.
+#[derive(Debug, Serialize)]
+struct System {
+    source: String,
+    account: String,
+    time_zone: Option<String>,
+    findings: Vec<Finding>,
+    /// It could not be measured.
+    unreachable: Option<String>,
+}
+
+pub fn run(place: &Place, online: bool, format: Format) -> Result<Exit, Failure> {
+    let mut report = Report::default();
+    let sources = match Config::load(place) {
+        Ok(config) if online => measured(&config, &mut report)?,
+        Ok(config) => config.sources.len(),
+        Err(problems) => {
+            report.problems.extend(problems);
+            0
+        }
+    };
+    report.sources = sources;
+    policy(place, &mut report);
+    match format {
+        Format::Json => print_json(&report)?,
+        Format::Text => print_bytes(report.text(online).as_bytes())?,
+    };
+    Ok(report.exit())
+}
+
+fn policy(place: &Place, report: &mut Report) {
+    let policy = policy_files(&place.dir).and_then(|files| Policy::load(&files));
+    match policy {
+        Ok(policy) => {
+            report.rules = policy.rules.len();
+        }
+        Err(problems) => report.problems.extend(problems),
+    }
+}
+
+fn measured(config: &Config, report: &mut Report) -> Result<usize, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io(error.to_string()))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    for source in &config.sources {
+        let network = &config.settings.network;
+        let door = client(network, &source.origin).and_then(|client| {
+            let connector: Arc<dyn Connector> = Arc::from(source.connector());
+            let metrics = Arc::new(Metrics::default());
+            let door = HttpTransport::new(&source.name, client, connector.clone(), clock.clone(), metrics)?;
+            Ok((connector, door))
+        });
+        let (connector, door) = door.map_err(|reason| Failure::new(Exit::Config, reason))?;
+        let cx = Ctx { http: &door, now: clock.now() };
+        let identity = runtime.block_on(connector.check(&cx));
+        report.systems.push(system(source, identity));
+    }
+    Ok(config.sources.len())
+}
+
+fn system(source: &Source, identity: Result<dutyd_connectors::Identity, ConnectorError>) -> System {
+    let name = source.name.clone();
+    match identity {
+        Ok(identity) => System {
+            source: name,
+            account: identity.account,
+            time_zone: identity.time_zone,
+            findings: identity.findings,
+            unreachable: None,
+        },
+        Err(error) => System {
+            source: name,
+            account: String::new(),
+            time_zone: None,
+            findings: Vec::new(),
+            unreachable: Some(in_words(source, &error)),
+        },
+    }
+}
+
+/// Why a system could not be measured, with the next step.
+fn in_words(source: &Source, error: &ConnectorError) -> String {
+    let host = source.origin.host_str().unwrap_or_default();
+    match error {
+        ConnectorError::SignedOut { reason } => {
+            format!("{host} does not let us in: {reason}; check the account and its secret")
+        }
+        ConnectorError::Unavailable { reason } | ConnectorError::Unknown { reason } => {
+            format!("{host} cannot be reached: {reason}; check the address, the network and the proxy")
+        }
+        ConnectorError::Throttled { .. } => format!("{host} asks us to wait: {error}; try again later"),
+        ConnectorError::Refused { .. } | ConnectorError::Malformed { .. } => {
+            format!("{host} does not answer as its documents say: {error}")
+        }
+    }
+}
+
+impl Report {
+    fn blocking(&self) -> usize {
+        let findings = self.systems.iter().flat_map(|system| &system.findings);
+        findings.filter(|finding| finding.blocking).count()
+    }
+
+    fn exit(&self) -> Exit {
+        let unreachable = self.systems.iter().any(|system| system.unreachable.is_some());
+        match (self.problems.is_empty() && self.blocking() == 0, unreachable) {
+            (false, _) => Exit::Problems,
+            (true, true) => Exit::Unreachable,
+            (true, false) => Exit::Done,
+        }
+    }
+
+    fn text(&self, online: bool) -> String {
+        let mut lines: Vec<String> = self.problems.iter().map(Problem::to_string).collect();
+        lines.extend(self.remarks.iter().map(|remark| format!("remark: {remark}")));
+        for system in &self.systems {
+            lines.push(system.text());
+        }
+        lines.push(self.summary(online));
+        lines.join("\n") + "\n"
+    }
+
+    fn summary(&self, online: bool) -> String {
+        let wrong = self.problems.len() + self.blocking();
+        let (sources, rules) = (count(self.sources, "source"), count(self.rules, "rule"));
+        let remarks = match self.remarks.len() {
+            0 => String::new(),
+            remarks => format!(", {}", count(remarks, "remark")),
+        };
+        match wrong {
+            0 if online => format!("ok: {sources}, {rules}{remarks}"),
+            0 => format!("ok: {sources}, {rules}{remarks}; add --online to measure the systems themselves"),
+            wrong => format!("{} to mend{remarks}", count(wrong, "problem")),
+        }
+    }
+}
+
+impl System {
+    fn text(&self) -> String {
+        let name = &self.source;
+        if let Some(reason) = &self.unreachable {
+            return format!("{name}: {reason}");
+        }
+        let zone = self.time_zone.as_deref().map(|zone| format!(", time zone {zone}")).unwrap_or_default();
+        let mut text = format!("{name}: signed in as {}{zone}", self.account);
+        for finding in &self.findings {
+            let kind = if finding.blocking { "problem" } else { "remark" };
+            text.push_str(&format!("\n  {kind}: {}\n    -> {}", finding.message, finding.remedy));
+        }
+        text
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}

@@ -1,0 +1,108 @@
+//! Spans, instants and counts as people read them at night.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// `42 s`, `5 min`, `5 h 12 min`, `3 d 4 h`: the two largest units.
+pub fn span(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().unsigned_abs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, 0) => format!("{hours} h"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, 0, _) => format!("{days} d"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+/// `2 h ago`, `in 48 min`, `now`.
+pub fn relative(at: Timestamp, now: Timestamp) -> String {
+    let apart = at.duration_since(now);
+    match apart.as_secs() {
+        0 => "now".to_owned(),
+        seconds if seconds < 0 => format!("{} ago", span(apart)),
+        _ => format!("in {}", span(apart)),
+    }
+}
+
+/// `2026-03-02 09:00:05 CET`.
+pub fn instant(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// `2026-03-02 09:00:05 CET, 2 h ago`.
+pub fn when(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    format!("{}, {}", instant(at, zone), relative(at, now))
+}
+
+/// `24,918`.
+pub fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 rule`, `14 rules`.
+pub fn count(amount: u64, noun: &str) -> String {
+    let plural = if amount == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", number(amount))
+}
+
+/// One line of what may hold anything: control characters and line breaks become spaces, at most `max` characters.
+pub fn line(text: &str, max: usize) -> String {
+    let plain = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let shown: String = plain.take(max).collect();
+    if text.chars().count() > max { format!("{}…", shown.trim_end()) } else { shown.trim_end().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_written_with_their_two_largest_units() {
+        let table = [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3_599, "59 min"),
+            (3_600, "1 h"),
+            (18_720, "5 h 12 min"),
+            (86_400, "1 d"),
+            (273_600, "3 d 4 h"),
+            (-120, "2 min"),
+        ];
+        for (seconds, expected) in table {
+            assert_eq!(span(SignedDuration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn a_line_cannot_break_out_of_its_line() {
+        let table = [
+            ("plain", "plain"),
+            ("two\nlines\u{1b}[31m", "two lines [31m"),
+            ("longer than twenty characters", "longer than twenty c…"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(line(text, 20), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (amount, expected) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (24_918, "24,918"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(number(amount), expected);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Webhooks: a doorbell. Verified over the raw bytes, noted durably, and only then answered with 2xx.
+//!
+//! Knows: one route, bounds of size and time. Must not know: what a delivery says; connectors read it, and the case is
+//! fetched by the same code as in a poll.
+
+mod accept;
+
+pub use accept::{Bounds, serve};
+
+use crate::clock::{Clock, Wake};
+use crate::metrics::Metrics;
+use crate::store::Store;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::Bytes;
+use dutyd_connectors::{Connector, ConnectorError, Delivery};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest body.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// From the first byte of the head to the last of the body.
+const REQUEST_MAX: Duration = Duration::from_secs(30);
+/// How long a delivery waits to be made durable before the vendor is asked to come again.
+const NOTE_MAX: Duration = Duration::from_secs(2);
+/// When the vendor is asked to come again, in seconds.
+const COME_AGAIN: &str = "5";
+
+/// One source that can ring.
+pub struct Bell {
+    pub connector: Arc<dyn Connector>,
+    /// Rung once a delivery is durable.
+    pub wake: Wake,
+}
+
+/// All bells and where their ringing is noted.
+pub struct Intake {
+    pub bells: BTreeMap<String, Bell>,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+}
+
+/// What became of a delivery, one variant per answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Noted,
+    Forged,
+    UnknownSource,
+    TooLarge,
+    Encoded,
+    Unreadable,
+    TooSlow,
+    Busy,
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Outcome::Noted => "noted",
+            Outcome::Forged => "forged",
+            Outcome::UnknownSource => "unknown_source",
+            Outcome::TooLarge => "too_large",
+            Outcome::Encoded => "encoded",
+            Outcome::Unreadable => "unreadable",
+            Outcome::TooSlow => "too_slow",
+            Outcome::Busy => "busy",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Outcome::Noted => StatusCode::NO_CONTENT,
+            Outcome::Forged => StatusCode::UNAUTHORIZED,
+            Outcome::UnknownSource => StatusCode::NOT_FOUND,
+            Outcome::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Outcome::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Outcome::Unreadable => StatusCode::BAD_REQUEST,
+            Outcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Outcome::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl IntoResponse for Outcome {
+    /// No body: a stranger learns nothing but the status.
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        let headers = response.headers_mut();
+        if self == Outcome::Busy {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(COME_AGAIN));
+        }
+        // What was not read to its end would be read as the next request.
+        if matches!(self, Outcome::TooLarge | Outcome::Encoded | Outcome::TooSlow | Outcome::UnknownSource) {
+            headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// The one route.
+pub fn router(intake: Arc<Intake>) -> Router {
+    Router::new().route("/hooks/{source}", post(deliver)).with_state(intake)
+}
+
+async fn deliver(
+    State(intake): State<Arc<Intake>>,
+    Path(source): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    // Invariant: a delivery answered 2xx is durable (webhook::tests::a_delivery_is_answered_only_once_it_is_noted).
+    let outcome = match intake.bells.get_key_value(&source) {
+        None => Outcome::UnknownSource,
+        Some((name, bell)) => take(&intake, name, bell, request).await,
+    };
+    // Strangers must not be able to make labels.
+    let label = if outcome == Outcome::UnknownSource { "" } else { source.as_str() };
+    intake.metrics.delivery(label, outcome.word());
+    outcome.into_response()
+}
+
+async fn take(intake: &Intake, source: &str, bell: &Bell, request: Request<Body>) -> Outcome {
+    let (parts, body) = request.into_parts();
+    if let Err(outcome) = acceptable(&parts.headers) {
+        return outcome;
+    }
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(outcome) => return outcome,
+    };
+    let now = intake.clock.now();
+    let delivery = Delivery { headers: plain(&parts.headers), body };
+    let hints = match bell.connector.hints(&delivery, now) {
+        Ok(hints) => hints,
+        Err(error) => return refuse(source, &error),
+    };
+    match tokio::time::timeout(NOTE_MAX, intake.store.note_delivery(source, hints, now)).await {
+        Ok(Ok(_)) => {
+            bell.wake.ring();
+            Outcome::Noted
+        }
+        Ok(Err(error)) => {
+            tracing::error!(source, %error, "a webhook could not be noted; the vendor is asked to send it again");
+            Outcome::Busy
+        }
+        Err(_) => Outcome::Busy,
+    }
+}
+
+/// What can be refused before the body is read.
+fn acceptable(headers: &HeaderMap) -> Result<(), Outcome> {
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
+        return Err(Outcome::Encoded);
+    }
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
+        return Err(Outcome::TooLarge);
+    }
+    Ok(())
+}
+
+async fn read(body: Body) -> Result<Bytes, Outcome> {
+    match tokio::time::timeout(REQUEST_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await {
+        Ok(Ok(body)) => Ok(body),
+        // Either too long or broken off; nobody hears the answer to the latter.
+        Ok(Err(_)) => Err(Outcome::TooLarge),
+        Err(_) => Err(Outcome::TooSlow),
+    }
+}
+
+fn plain(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &header::HeaderValue| value.to_str().ok().map(str::to_owned);
+    headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
+}
+
+fn refuse(source: &str, error: &ConnectorError) -> Outcome {
+    match error {
+        ConnectorError::Refused { status: 401 | 403, .. } | ConnectorError::SignedOut { .. } => {
+            tracing::debug!(source, "a webhook without a valid signature was refused");
+            Outcome::Forged
+        }
+        ConnectorError::Refused { status: 413, .. } => Outcome::TooLarge,
+        error => {
+            tracing::warn!(source, %error, "a signed webhook could not be understood");
+            Outcome::Unreadable
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
