@@ -52,12 +52,19 @@ impl Gate {
             parts.headers.get("authorization").is_some_and(|value| value.as_bytes().starts_with(b"Bearer "));
         // Only tokens expire; a password that was right stays right.
         let fault = self.stage.faults.decide(&seen).filter(|(_, fault)| bearer || *fault != Fault::Expired);
+        let account =
+            fault.as_ref().and_then(|_| self.vendor.account(&parts.headers, self.stage.clock.now()));
         let request = Request::from_parts(parts, Body::from(body.clone()));
         let mut response = match &fault {
             None => next.run(request).await,
             Some((When::Before, fault)) => self.before(fault, request, next).await,
             Some((When::After, fault)) => self.after(fault, request, next).await,
         };
+        if let Some(account) = account
+            && response.extensions().get::<Account>().is_none()
+        {
+            response.extensions_mut().insert(Account(account));
+        }
         let date = self.stage.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         crate::route::set_header(&mut response, "date", &date);
         self.note(&self.stage.clock, (method, path, &body), &response, watch.millis(), fault);

@@ -30,6 +30,7 @@ use crate::vendor::{Command, Stage, Vendor};
 use crate::world::Happening;
 use auth::Accounts;
 use axum::Router;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -118,7 +119,9 @@ impl ServiceNow {
     fn signed_in(&self, call: &Call, answer: impl FnOnce(&mut Instance, &Caller) -> Response) -> Response {
         let mut guard = self.lock();
         let instance = &mut *guard;
-        let Some(user_name) = instance.accounts.caller(call) else { return errors::unauthenticated() };
+        let Some(user_name) = instance.accounts.caller(&call.headers, call.now) else {
+            return errors::unauthenticated();
+        };
         let mut response = match over_limit(instance, &user_name, call.now) {
             Some(refusal) => refusal,
             None => {
@@ -221,7 +224,7 @@ fn over_limit(instance: &mut Instance, user_name: &str, now: Timestamp) -> Optio
 }
 
 fn no_route(_: &ServiceNow, call: &Call) -> Response {
-    let known = ROUTES.iter().any(|route| route.path == call.path);
+    let known = ROUTES.iter().any(|route| extra::captures(route.path, &call.path).is_some());
     if known { errors::envelope(405, "Method not supported", None) } else { errors::no_resource(&call.path) }
 }
 
@@ -275,6 +278,10 @@ impl Vendor for ServiceNow {
 
     fn router(self: Arc<Self>) -> Router {
         route::router(&self, &self.stage.clock, ROUTES, no_route)
+    }
+
+    fn account(&self, headers: &HeaderMap, now: Timestamp) -> Option<String> {
+        self.lock().accounts.caller(headers, now)
     }
 
     fn apply(&self, happening: &Happening) {

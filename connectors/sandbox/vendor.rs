@@ -7,6 +7,7 @@ use crate::faults::{Fault, Faults};
 use crate::hooks::{Hooks, Rendered, Ring};
 use crate::world::Happening;
 use axum::Router;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -47,6 +48,11 @@ pub trait Vendor: Send + Sync {
 
     /// The API itself, without faults and journal: those are wrapped around it by the stage.
     fn router(self: Arc<Self>) -> Router;
+
+    /// Whose credentials a request shows: for the journal, when a fault keeps the vendor from saying it.
+    fn account(&self, _headers: &HeaderMap, _now: Timestamp) -> Option<String> {
+        None
+    }
 
     /// Something happened to one of this vendor's cases, at `happening.at`. Past and present alike.
     fn apply(&self, happening: &Happening);

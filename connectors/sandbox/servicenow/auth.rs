@@ -4,9 +4,10 @@
 
 use super::store::Store;
 use crate::dice;
-use crate::route::Call;
+use axum::http::HeaderMap;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// Life of an access token.
@@ -58,16 +59,16 @@ impl Accounts {
             .find(|user| user.user_name == name && user.password == password)
     }
 
-    /// The user name behind a call's credentials.
-    pub fn caller(&self, call: &Call) -> Option<String> {
-        let header = call.header("authorization")?;
+    /// The user name behind a request's credentials.
+    pub fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Option<String> {
+        let header = headers.get("authorization")?.to_str().ok()?;
         if let Some(encoded) = header.strip_prefix("Basic ").or_else(|| header.strip_prefix("basic ")) {
             let text = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
             let (name, password) = text.split_once(':')?;
             return self.by_password(name, password).map(|user| user.user_name.clone());
         }
         let token = header.strip_prefix("Bearer ").or_else(|| header.strip_prefix("bearer "))?.trim();
-        let now = call.now.as_second();
+        let now = now.as_second();
         self.tokens
             .iter()
             .find(|(_, (text, ends_at))| text == token && *ends_at > now)

@@ -9,7 +9,7 @@ use super::store::Store;
 use super::time;
 use super::{ROUTES, ServiceNow, errors};
 use crate::dice;
-use crate::route::{Call, json};
+use crate::route::{Account, Call, json};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
@@ -48,7 +48,7 @@ pub fn stats(vendor: &ServiceNow, call: &Call) -> Response {
             || Query { groups: vec![Vec::new()], ..Query::default() },
             |text| query::parse(text, caller, &known),
         );
-        let cut = Cut { offset: 0, limit: usize::MAX, count: true, shuffle: 0 };
+        let cut = Cut { offset: 0, limit: usize::MAX, count: true, shuffle: 0, others_hidden: false };
         let page = select::page(store, name, &query, &time::stamp(call.now), &cut);
         match call.param("sysparm_group_by").filter(|field| !field.is_empty()) {
             None => json(200, &json!({ "result": { "stats": figures(store, &page.rows, call) } })),
@@ -122,9 +122,9 @@ pub fn tiny(vendor: &ServiceNow, call: &Call) -> Response {
 
 /// POST /api/now/v1/batch
 pub fn batch(vendor: &ServiceNow, call: &Call) -> Response {
-    if vendor.lock().accounts.caller(call).is_none() {
+    let Some(user_name) = vendor.lock().accounts.caller(&call.headers, call.now) else {
         return errors::unauthenticated();
-    }
+    };
     let Ok(order) = serde_json::from_slice::<Value>(&call.body) else {
         return errors::envelope(
             400,
@@ -139,7 +139,11 @@ pub fn batch(vendor: &ServiceNow, call: &Call) -> Response {
     let items = order["rest_requests"].as_array().cloned().unwrap_or_default();
     let serviced: Vec<Value> = items.iter().take(BATCH_MAX).map(|item| service(vendor, call, item)).collect();
     let rest: Vec<Value> = items.iter().skip(BATCH_MAX).map(|item| item["id"].clone()).collect();
-    json(200, &json!({ "batch_request_id": id, "serviced_requests": serviced, "unserviced_requests": rest }))
+    let answer =
+        json!({ "batch_request_id": id, "serviced_requests": serviced, "unserviced_requests": rest });
+    let mut response = json(200, &answer);
+    response.extensions_mut().insert(Account(user_name));
+    response
 }
 
 fn service(vendor: &ServiceNow, outer: &Call, item: &Value) -> Value {
@@ -215,7 +219,7 @@ fn dispatch(vendor: &ServiceNow, call: &Call) -> Response {
     errors::no_resource(&call.path)
 }
 
-fn captures(pattern: &str, path: &str) -> Option<BTreeMap<String, String>> {
+pub fn captures(pattern: &str, path: &str) -> Option<BTreeMap<String, String>> {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     let mut found = BTreeMap::new();
     loop {
