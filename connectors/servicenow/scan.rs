@@ -182,16 +182,14 @@ impl Position {
         let mut news = News::default();
         let seen = self.sift(config, &sweep, page, &mut news)?;
         if sweep.until.is_none() {
-            let lag = SignedDuration::from_secs(config.lag_seconds.into());
-            let until = page.server_now.and_then(|now| now.checked_sub(lag).ok()).map(whole_seconds);
-            sweep.until = until.max(self.read_to);
+            sweep.until = page.server_now.map(whole_seconds).max(self.read_to);
         }
         news.hints.extend(seen.iter().map(|row| hint(source, row)));
         let last = seen.last().map(|row| (row.at, row.id.clone()));
         let past_end = matches!((&last, sweep.until), (Some((at, _)), Some(until)) if *at > until);
         match paging::next(sweep.asked(), page.rows.len(), page.total) {
-            _ if past_end => self.finish(&sweep, last),
-            Next::Done => self.finish(&sweep, last),
+            _ if past_end => self.finish(config, &sweep, last),
+            Next::Done => self.finish(config, &sweep, last),
             Next::Behind { counted } => {
                 let after = last.ok_or("a whole page of records without a readable id and time")?;
                 self.sweep = Some(Sweep { after: Some(after), counted, hidden: None, ..sweep });
@@ -207,10 +205,11 @@ impl Position {
         Ok(news)
     }
 
-    fn finish(&mut self, sweep: &Sweep, last: Option<(Timestamp, String)>) {
+    fn finish(&mut self, config: &Config, sweep: &Sweep, last: Option<(Timestamp, String)>) {
+        let lag = SignedDuration::from_secs(config.lag_seconds.into());
         let newest = last.or_else(|| sweep.after.clone()).map(|(at, _)| at);
         // Without a `Date` the newest row is all we know of the instance's time.
-        let reached = sweep.until.or(newest);
+        let reached = sweep.until.or(newest).and_then(|at| at.checked_sub(lag).ok());
         self.read_to = self.read_to.max(reached);
         self.sweep = None;
     }

@@ -1,0 +1,93 @@
+//! What the contract must know of a vendor to put its connector to the test.
+
+use super::world::column;
+use dutyd_connectors::servicenow;
+use dutyd_connectors::{Secrets, SourceConfig};
+use dutyd_sandbox::hooks::Ring;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// One vendor under test.
+pub struct Subject {
+    pub vendor: &'static str,
+    /// Configuration and secrets for the sandbox's endpoints, with pages of this size where the vendor lets us choose.
+    pub source: fn(&Value, u32) -> (SourceConfig, Secrets),
+    /// Titles of all cases by id, from the sandbox's history.
+    pub titles: fn(&Value) -> BTreeMap<String, String>,
+    /// Messages per case id, from the sandbox's history.
+    pub messages: fn(&Value) -> BTreeMap<String, usize>,
+    /// Texts of the internal notes on all records.
+    pub notes: fn(&Value) -> Vec<String>,
+    /// Makes the endpoints such that signing in fails.
+    pub wrong_secret: fn(&mut Value),
+    /// How the sandbox's webhook about a case is named; `None`: the vendor sends none.
+    pub ring: Option<fn(&str) -> Ring>,
+    /// A well-formed id of no case.
+    pub nowhere: &'static str,
+    /// Requests of a poll that finds nothing new, at most.
+    pub idle_requests: usize,
+    /// Makes one record of a page unreadable, given its id; `None` where the answer does not hold it.
+    pub spoil: fn(&[u8], &str) -> Option<Vec<u8>>,
+    /// Every request the connector may send: `METHOD /path`, with `{…}` for one segment.
+    pub requests: &'static [&'static str],
+    /// A sandbox switch that moves our account to another time zone.
+    pub zone_switch: Option<&'static str>,
+}
+
+pub fn secrets(pairs: &[(&str, &Value)]) -> Secrets {
+    let secret = |value: &Value| value.as_str().unwrap_or_default().to_owned().into();
+    Secrets(pairs.iter().map(|(name, value)| ((*name).to_owned(), secret(value))).collect())
+}
+
+pub static SERVICENOW: Subject = Subject {
+    vendor: servicenow::VENDOR,
+    source: |endpoints, page_size| {
+        let config = json!({ "servicenow": {
+            "origin": endpoints["base_url"],
+            "user": endpoints["username"],
+            "sign_in": { "oauth": { "client_id": endpoints["client_id"], "client_secret": "client" } },
+            "webhook_secrets": ["old", "webhook"],
+            "tables": ["incident", "sn_customerservice_case"],
+            "page_size": page_size,
+        }});
+        let config = serde_json::from_value(config).expect("a valid configuration");
+        let old = json!("the secret before");
+        let known = [
+            ("client", &endpoints["client_secret"]),
+            ("old", &old),
+            ("webhook", &endpoints["webhook_secret"]),
+        ];
+        (config, secrets(&known))
+    },
+    titles: |history| {
+        let title = |row: &serde_json::Map<String, Value>| {
+            row["short_description"].as_str().unwrap_or_default().to_owned()
+        };
+        column(&history["records"], "sys_id", title)
+    },
+    messages: |history| {
+        let mut counts = BTreeMap::new();
+        for row in history["sys_journal_field"].as_array().into_iter().flatten() {
+            *counts.entry(row["element_id"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+        counts
+    },
+    notes: |history| {
+        let rows = history["sys_journal_field"].as_array().into_iter().flatten();
+        let notes = rows.filter(|row| row["element"] == "work_notes");
+        notes.map(|row| row["value"].as_str().unwrap_or_default().to_owned()).collect()
+    },
+    wrong_secret: |endpoints| endpoints["client_secret"] = json!("wrong"),
+    ring: Some(|id| Ring { vendor: servicenow::VENDOR, key: id.to_owned(), note: Value::Null, attempt: 0 }),
+    nowhere: "ffffffffffffffffffffffffffffffff",
+    // One per table.
+    idle_requests: 2,
+    spoil: |body, id| {
+        let mut page: Value = serde_json::from_slice(body).ok()?;
+        let row = page["result"].as_array_mut()?.iter_mut().find(|row| row["sys_id"] == id)?;
+        row["sys_updated_on"] = json!("yesterday");
+        Some(page.to_string().into_bytes())
+    },
+    requests: servicenow::REQUESTS,
+    zone_switch: Some("user_time_zone"),
+};

@@ -1,0 +1,3 @@
+//! Tests through the edges of the whole project, in one binary.
+
+mod contract;
