@@ -1,11 +1,36 @@
 //! `Policy`: the admin's rules, targets, calendars, signals and customers, checked and compiled as one value.
+//!
+//! Must not know: files on disk, vendors.
+
+mod customers;
+mod document;
+mod example;
+mod load;
+mod maintenance;
+mod read;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+pub use document::{
+    AliasDoc, CustomerDoc, EventDoc, ExampleCaseDoc, ExampleDoc, LadderDoc, MaintenanceDoc, MannerDoc,
+    RuleDoc, SignalDoc, TeamDoc,
+};
+pub use load::{Sections, schema};
+pub use maintenance::Maintenance;
 
 use crate::around::GroupKind;
-use crate::case::Party;
+use crate::calendar::{Calendar, Calendars};
+use crate::case::{Case, CaseChange, Party};
 use crate::problem::Problem;
 use crate::rule::Rule;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use crate::signal::Lexicon;
+use customers::Customers;
+use example::Example;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 
 /// A file of the policy directory.
 #[derive(Debug, Clone)]
@@ -21,22 +46,110 @@ pub struct Policy {
     /// Hash of the content.
     pub id: String,
     pub rules: Vec<Rule>,
+    pub calendars: Calendars,
+    pub lexicon: Lexicon,
+    pub maintenance: Vec<Maintenance>,
+    /// What an admin should know, though it stops nothing.
+    findings: Vec<Problem>,
+    customers: Customers,
+    examples: Vec<Example>,
+    defaults: Manner,
+    sources: BTreeMap<String, Manner>,
+    team_calendars: BTreeMap<String, String>,
+    groups_read: BTreeSet<GroupKind>,
 }
+
+/// Calendar, zone and language, where said.
+#[derive(Debug, Default, Clone)]
+struct Manner {
+    calendar: Option<String>,
+    zone: Option<TimeZone>,
+    language: Option<String>,
+}
+
+static EVERY_SECOND: LazyLock<Arc<Calendar>> = LazyLock::new(|| Arc::new(Calendar::round_the_clock()));
 
 impl Policy {
     /// Reads, checks and compiles a policy. All problems are reported, not only the first.
-    pub fn load(_files: &[PolicyFile]) -> Result<Self, Vec<Problem>> {
-        Ok(Self::default())
+    pub fn load(files: &[PolicyFile]) -> Result<Self, Vec<Problem>> {
+        load::load(files)
+    }
+
+    /// What an admin should know, though it stops nothing: rules without examples, without a text.
+    pub fn findings(&self) -> &[Problem] {
+        &self.findings
+    }
+
+    /// Runs the examples of all rules. A problem for each that says something else than expected.
+    pub fn run_examples(self: &Arc<Self>) -> Vec<Problem> {
+        self.examples.iter().filter_map(|example| example.run(self)).collect()
+    }
+
+    /// How many examples there are.
+    pub fn examples_count(&self) -> usize {
+        self.examples.len()
+    }
+
+    /// The canonical name of a case's customer, where the policy has one.
+    pub fn customer_of(&self, case: &Case) -> Option<&str> {
+        self.customers.canonical(&case.key.source, case.customer.as_ref()?)
     }
 
     /// The customer's name across sources where aliases are configured, else `source:id`.
     pub fn customer_key(&self, source: &str, customer: &Party) -> String {
-        format!("{source}:{}", customer.id)
+        match self.customers.canonical(source, customer) {
+            Some(name) => name.to_owned(),
+            None => format!("{source}:{}", customer.id),
+        }
+    }
+
+    pub fn is_important(&self, case: &Case) -> bool {
+        self.customer_of(case).and_then(|name| self.customers.get(name)).is_some_and(|known| known.important)
+    }
+
+    /// The calendar by which a case's business time is measured: of its customer, its team, its source, the policy; every
+    /// second where none is said.
+    pub fn calendar_for(&self, case: &Case) -> Arc<Calendar> {
+        let customer = self.customer_of(case).and_then(|name| self.customers.get(name)?.calendar.as_deref());
+        let team = || {
+            let team = case.team.as_ref()?;
+            let calendars = &self.team_calendars;
+            calendars.get(&team.name).or_else(|| calendars.get(&team.id)).map(String::as_str)
+        };
+        let source = || self.sources.get(&case.key.source)?.calendar.as_deref();
+        let name = customer.or_else(team).or_else(source).or(self.defaults.calendar.as_deref());
+        match name.and_then(|name| self.calendars.get(name)) {
+            Some(calendar) => calendar.clone(),
+            None => EVERY_SECOND.clone(),
+        }
+    }
+
+    /// Language and zone in which people read about a case.
+    pub fn manner_of(&self, case: &Case) -> (&str, TimeZone) {
+        let source = self.sources.get(&case.key.source);
+        let language = source.and_then(|source| source.language.as_deref()).unwrap_or(self.language());
+        let zone = source.and_then(|source| source.zone.clone()).or_else(|| self.defaults.zone.clone());
+        (language, zone.unwrap_or(TimeZone::UTC))
+    }
+
+    /// The language of texts written in the rules themselves.
+    pub fn language(&self) -> &str {
+        self.defaults.language.as_deref().unwrap_or("en")
+    }
+
+    /// Turns the texts of a change into signals on its messages, and drops the texts.
+    pub fn distill(&self, change: &mut CaseChange) {
+        self.lexicon.distill(change);
+    }
+
+    /// The end of the maintenance that the case is in now, if any: until then nothing new is raised.
+    pub fn in_maintenance(&self, case: &Case, now: Timestamp) -> Option<Timestamp> {
+        self.maintenance.iter().filter(|window| window.concerns(case, now)).map(|window| window.until).max()
     }
 
     /// Whether any rule reads facts of such a group.
-    pub fn reads_group(&self, _kind: GroupKind) -> bool {
-        true
+    pub fn reads_group(&self, kind: GroupKind) -> bool {
+        self.groups_read.contains(&kind)
     }
 }
 

@@ -1,33 +1,42 @@
 //! Rules: CEL conditions over a typed vocabulary, with three results and exact instants of change.
+//!
+//! A condition is parsed by the `cel` crate within bounds ([`parse`]), checked and typed against the one table of words
+//! ([`words`], [`compile`]) into a small tree of our own ([`expr`]), and evaluated on typed facts ([`facts`], [`eval`]).
+//! Readings that move with time are lines ([`line`]) and counts over windows are steps, so each answer comes with the
+//! instant at which it may change.
+
+mod compile;
+mod eval;
+mod evidence;
+mod expr;
+mod facts;
+mod history;
+mod line;
+mod moment;
+mod parse;
+mod shown;
+mod template;
+#[cfg(test)]
+mod tests;
+mod value;
+mod vocabulary;
+mod words;
+mod write;
+
+pub use compile::compile;
+pub use eval::{Judgement, View, earliest};
+pub use expr::Condition;
+pub use facts::Facts;
+pub use parse::Fault;
+pub use template::{Template, TemplateFault};
+pub use value::{Truth, Type, Value};
+pub use vocabulary::{Names, Scope, find, reference};
 
 use crate::action::Severity;
-use crate::around::Around;
-use crate::evidence::Evidence;
-use crate::policy::Policy;
-use crate::sla::ClockReading;
-use crate::state::CaseState;
+use crate::around::GroupKind;
 use jiff::{SignedDuration, Timestamp};
-
-/// What rules read about one case at one instant. Built once per case, not per rule.
-pub struct Facts<'a> {
-    pub policy: &'a Policy,
-    pub state: &'a CaseState,
-    pub around: &'a Around,
-    pub clocks: &'a [ClockReading],
-    pub now: Timestamp,
-}
-
-impl<'a> Facts<'a> {
-    pub fn new(
-        policy: &'a Policy,
-        state: &'a CaseState,
-        around: &'a Around,
-        clocks: &'a [ClockReading],
-        now: Timestamp,
-    ) -> Self {
-        Self { policy, state, around, clocks, now }
-    }
-}
+use std::collections::{BTreeMap, BTreeSet};
+use vocabulary::{Mover, Read};
 
 /// The three results of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,35 +76,103 @@ pub struct Rule {
     pub note_from: Severity,
     /// What people call the rule.
     pub title: String,
+    /// What it is for, in a sentence.
+    pub about: String,
     /// Rules whose flags this one's flag makes superfluous on the same case.
     pub covers: Vec<String>,
+    /// Severities with their conditions, the highest first.
+    pub(crate) ladder: Vec<(Severity, Condition)>,
+    /// While raised, it stays until this holds.
+    pub(crate) exit: Option<Condition>,
+    /// Texts by language.
+    pub(crate) texts: BTreeMap<String, Template>,
+    /// What the events are that move a value the rule reads, with the fields' names.
+    pub(crate) movers: BTreeSet<Mover>,
+    pub(crate) fields: BTreeSet<String>,
 }
 
 impl Rule {
     /// Whether the rule fires. `open`: the flag is raised now, so its exit condition decides, where it has one.
-    pub fn read(&self, _facts: &Facts<'_>, _open: bool) -> RuleReading {
-        RuleReading { verdict: Verdict::Quiet, changes_at: None }
+    pub fn read(&self, facts: &Facts<'_>, open: bool) -> RuleReading {
+        let news_at = facts.history().next_at;
+        let mut reading = self.climb(facts, open);
+        if open
+            && reading.verdict == Verdict::Quiet
+            && let Some(exit) = &self.exit
+        {
+            let leaving = exit.judge(facts);
+            reading = RuleReading {
+                verdict: match leaving.truth {
+                    Truth::True => Verdict::Quiet,
+                    Truth::False => Verdict::Fires(self.raised_severity(facts)),
+                    Truth::Unknown(because) => Verdict::CannotTell { because: because.into_owned() },
+                },
+                changes_at: earliest(reading.changes_at, leaving.changes_at),
+            };
+        }
+        reading.changes_at = earliest(reading.changes_at, news_at);
+        reading
     }
 
-    /// Why, in full. Costs more than [`Rule::read`]; called when a flag changes and by `explain`.
-    pub fn evidence(&self, facts: &Facts<'_>) -> Evidence {
-        Evidence {
-            rule: self.name.clone(),
-            policy: facts.policy.id.clone(),
-            now: facts.now,
-            severity: None,
-            atoms: Vec::new(),
-            events: Vec::new(),
+    /// The highest rung that holds. A higher one that cannot be told does not lower a raised flag.
+    fn climb(&self, facts: &Facts<'_>, open: bool) -> RuleReading {
+        let mut changes_at = None;
+        let mut unknown: Option<String> = None;
+        for (severity, condition) in &self.ladder {
+            let judged = condition.judge(facts);
+            changes_at = earliest(changes_at, judged.changes_at);
+            match judged.truth {
+                Truth::True => {
+                    let lowers = open && unknown.is_some() && *severity < self.raised_severity(facts);
+                    let verdict = match unknown {
+                        Some(because) if lowers => Verdict::CannotTell { because },
+                        _ => Verdict::Fires(*severity),
+                    };
+                    return RuleReading { verdict, changes_at };
+                }
+                Truth::False => {}
+                Truth::Unknown(because) => {
+                    unknown.get_or_insert(because.into_owned());
+                }
+            }
+        }
+        let verdict = unknown.map_or(Verdict::Quiet, |because| Verdict::CannotTell { because });
+        RuleReading { verdict, changes_at }
+    }
+
+    /// The severity of the raised flag; the lowest rung if there is none.
+    fn raised_severity(&self, facts: &Facts<'_>) -> Severity {
+        let raised = facts.state.flags.iter().find(|flag| flag.rule == self.name);
+        let lowest = self.ladder.last().map_or(Severity::Watch, |(severity, _)| *severity);
+        raised.map_or(lowest, |flag| flag.severity)
+    }
+
+    /// Learns from the conditions what kinds of events move the rule's values.
+    pub(crate) fn learn_movers(&mut self) {
+        let reads: Vec<Read> = self.conditions().flat_map(Condition::reads).collect();
+        for read in &reads {
+            let Some(word) = words::WORDS.iter().find(|word| word.key.is_of(read)) else { continue };
+            self.movers.extend(word.moved_by.iter().cloned());
+            if word.moved_by.contains(&Mover::Field) {
+                let path = read.path();
+                self.fields.insert(path.rsplit('.').next().unwrap_or_default().to_owned());
+            }
         }
     }
 
-    /// Id of the last event that changed a value the rule reads: it names the episode. The case's id where there is none.
-    pub fn episode(&self, facts: &Facts<'_>) -> String {
-        facts.state.case.key.id.clone()
+    /// The kinds of groups whose facts the rule reads.
+    pub(crate) fn groups_read(&self) -> Vec<GroupKind> {
+        let reads = self.conditions().flat_map(Condition::reads);
+        reads
+            .filter_map(|read| match read {
+                Read::Group(kind, _) => Some(kind),
+                _ => None,
+            })
+            .collect()
     }
 
-    /// One or two sentences for people: what is true, since when, what it means.
-    pub fn why(&self, _facts: &Facts<'_>) -> String {
-        String::new()
+    /// All conditions of the rule: the ladder from the top, then the exit.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.ladder.iter().map(|(_, condition)| condition).chain(&self.exit)
     }
 }

@@ -1,0 +1,75 @@
+//! Who is one customer: aliases across sources. Only what an admin wrote down decides; nothing is guessed.
+
+use super::document::CustomerDoc;
+use crate::case::Party;
+use std::collections::BTreeMap;
+
+/// What the policy says about customers.
+#[derive(Debug, Default)]
+pub struct Customers {
+    /// By source, then by the vendor's id.
+    by_id: BTreeMap<String, BTreeMap<String, String>>,
+    /// By source, then by folded name.
+    by_name: BTreeMap<String, BTreeMap<String, String>>,
+    known: BTreeMap<String, Customer>,
+}
+
+/// One customer.
+#[derive(Debug, Default, Clone)]
+pub struct Customer {
+    pub important: bool,
+    pub calendar: Option<String>,
+}
+
+/// Two customers claim one alias.
+pub struct Clash {
+    /// Which of the later customer's aliases.
+    pub alias: usize,
+    pub other: String,
+}
+
+const EVERY_SOURCE: &str = "*";
+
+impl Customers {
+    /// Adds a customer, known in every source by its canonical name, too. Returns aliases that another has already.
+    pub fn add(&mut self, name: &str, doc: &CustomerDoc) -> Vec<Clash> {
+        let calendar = doc.calendar.as_ref().map(|calendar| calendar.get_ref().clone());
+        self.known.insert(name.to_owned(), Customer { important: doc.important, calendar });
+        self.by_name
+            .entry(EVERY_SOURCE.to_owned())
+            .or_default()
+            .entry(folded(name))
+            .or_insert(name.to_owned());
+        let mut clashes = Vec::new();
+        for (at, alias) in doc.aliases.iter().enumerate() {
+            let alias = alias.get_ref();
+            let by_id = alias.id.clone().map(|id| (&mut self.by_id, id));
+            let by_name = alias.name.as_deref().map(|name| (&mut self.by_name, folded(name)));
+            for (index, key) in by_id.into_iter().chain(by_name) {
+                let other = index.entry(alias.source.clone()).or_default().insert(key, name.to_owned());
+                clashes.extend(other.filter(|other| other != name).map(|other| Clash { alias: at, other }));
+            }
+        }
+        clashes
+    }
+
+    /// The canonical name of a customer as one source calls it: by id, then by name.
+    pub fn canonical(&self, source: &str, customer: &Party) -> Option<&str> {
+        if self.known.is_empty() {
+            return None;
+        }
+        let sources = [source, EVERY_SOURCE];
+        let by_id = sources.iter().find_map(|source| self.by_id.get(*source)?.get(&customer.id));
+        let name = folded(&customer.name);
+        let by_name = || sources.iter().find_map(|source| self.by_name.get(*source)?.get(&name));
+        by_id.or_else(by_name).map(String::as_str)
+    }
+
+    pub fn get(&self, canonical: &str) -> Option<&Customer> {
+        self.known.get(canonical)
+    }
+}
+
+fn folded(name: &str) -> String {
+    name.trim().to_lowercase()
+}

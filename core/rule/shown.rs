@@ -1,0 +1,167 @@
+//! Values as people read them: `5 h 12 min`, `87 %`, `Mon 2 Mar 09:00 CET`, `none`.
+//!
+//! Must not know: rules. Values come from outside and are made harmless here: one line, no control characters, short.
+
+use super::value::Value;
+use super::vocabulary::{CaseWord, ClockWord, Measure, Read};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Longest value shown, in characters.
+const SHOWN_MAX: usize = 120;
+
+/// Words of a language that values need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    English,
+    German,
+    French,
+    Spanish,
+}
+
+impl Language {
+    /// By its code; anything unknown is shown in English.
+    pub fn of(code: &str) -> Self {
+        match code.get(..2) {
+            Some("de") => Language::German,
+            Some("fr") => Language::French,
+            Some("es") => Language::Spanish,
+            _ => Language::English,
+        }
+    }
+
+    fn none(self) -> &'static str {
+        match self {
+            Language::English => "none",
+            Language::German => "keine Angabe",
+            Language::French => "aucun",
+            Language::Spanish => "ninguno",
+        }
+    }
+
+    fn truth(self, value: bool) -> &'static str {
+        match (self, value) {
+            (Language::English, true) => "yes",
+            (Language::English, false) => "no",
+            (Language::German, true) => "ja",
+            (Language::German, false) => "nein",
+            (Language::French, true) => "oui",
+            (Language::French, false) => "non",
+            (Language::Spanish, true) => "sí",
+            (Language::Spanish, false) => "no",
+        }
+    }
+
+    fn day(self) -> &'static str {
+        match self {
+            Language::French => "j",
+            Language::German => "T",
+            _ => "d",
+        }
+    }
+}
+
+/// A value that was read, for people.
+pub fn show(read: &Read, value: &Value<'_>, language: Language, zone: &TimeZone) -> String {
+    match (value, kind(read)) {
+        (Value::Null, _) => language.none().to_owned(),
+        (Value::Int(seconds), Kind::Span(measure)) => span(*seconds, measure, language),
+        (value, Kind::Percent) => {
+            value.number().map_or_else(String::new, |number| format!("{} %", number.floor()))
+        }
+        (Value::Text(text), Kind::Instant) => match text.parse::<Timestamp>() {
+            Ok(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string(),
+            Err(_) => harmless(text),
+        },
+        (value, Kind::Plain) | (value, Kind::Span(_)) | (value, Kind::Instant) => plain(value, language),
+    }
+}
+
+enum Kind {
+    Plain,
+    Span(Measure),
+    Percent,
+    Instant,
+}
+
+fn kind(read: &Read) -> Kind {
+    match read {
+        Read::Span(_, measure) => Kind::Span(*measure),
+        Read::Clock(_, ClockWord::Elapsed | ClockWord::Remaining) => Kind::Span(Measure::Business),
+        Read::Clock(_, ClockWord::Percent) => Kind::Percent,
+        Read::Clock(_, ClockWord::DueAt) => Kind::Instant,
+        Read::Case(CaseWord::OpenedAt | CaseWord::DueAt) => Kind::Instant,
+        _ => Kind::Plain,
+    }
+}
+
+fn plain(value: &Value<'_>, language: Language) -> String {
+    match value {
+        Value::Null => language.none().to_owned(),
+        Value::Bool(truth) => language.truth(*truth).to_owned(),
+        Value::Int(number) => number.to_string(),
+        Value::Double(number) => number.to_string(),
+        Value::Text(text) => harmless(text),
+        list => {
+            let shown: Vec<_> = list.elements().iter().take(10).map(|value| plain(value, language)).collect();
+            if shown.is_empty() { language.none().to_owned() } else { harmless(&shown.join(", ")) }
+        }
+    }
+}
+
+/// `40 s`, `12 min`, `5 h 12 min`; wall time beyond a day also `2 d 3 h`. Business days have no fixed length.
+pub fn span(seconds: i64, measure: Measure, language: Language) -> String {
+    let sign = if seconds < 0 { "−" } else { "" };
+    let seconds = seconds.unsigned_abs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600, seconds / 60);
+    let two = |a: u64, unit: &str, b: u64, small: &str| match b {
+        0 => format!("{sign}{a} {unit}"),
+        b => format!("{sign}{a} {unit} {b} {small}"),
+    };
+    match (seconds, measure) {
+        (0..60, _) => format!("{sign}{seconds} s"),
+        (60..3_600, _) => format!("{sign}{minutes} min"),
+        (172_800.., Measure::Wall) => two(days, language.day(), hours % 24, "h"),
+        _ => two(hours, "h", minutes % 60, "min"),
+    }
+}
+
+/// One line without control characters or invisible marks of direction, cut to a length that people read.
+pub fn harmless(text: &str) -> String {
+    let unseen = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let line: String = text.chars().map(|c| if unseen(c) { ' ' } else { c }).collect();
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN_MAX) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line,
+    }
+}
+
+impl Read {
+    /// The word as written in a condition.
+    pub fn path(&self) -> String {
+        match self {
+            Read::TallySinceReply(tally) => format!("{}.since_reply", super::facts::tally_word(tally)),
+            Read::TallyWithin(tally, seconds) => {
+                let window = match (seconds % 86_400, seconds % 3_600, seconds % 60) {
+                    (0, ..) => format!("days({})", seconds / 86_400),
+                    (_, 0, _) => format!("hours({})", seconds / 3_600),
+                    (.., 0) => format!("minutes({})", seconds / 60),
+                    _ => format!("seconds({seconds})"),
+                };
+                format!("{}.within({window})", super::facts::tally_word(tally))
+            }
+            Read::Tally(tally) => super::facts::tally_word(tally),
+            Read::Field(name) => format!("case.fields.{name}"),
+            Read::Clock(name, _) => self.row_path().replace('*', name),
+            _ => self.row_path().to_owned(),
+        }
+    }
+
+    fn row_path(&self) -> &'static str {
+        super::words::WORDS.iter().find(|word| word.key.is_of(self)).map_or("", |word| word.path)
+    }
+}
