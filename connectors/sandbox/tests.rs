@@ -144,6 +144,23 @@ async fn an_answer_can_be_lost_after_the_change_was_made() {
     assert_eq!(journal[0]["user"], "dutyd.integration");
 }
 
+#[tokio::test]
+async fn a_process_can_be_killed_at_a_chosen_request_after_it_was_served() {
+    use std::os::unix::process::ExitStatusExt;
+    let sandbox = Sandbox::build(&stepped(0)).await.unwrap();
+    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let fault = json!({ "kind": "kill_pid", "pid": child.id() });
+    let order = json!({ "match": { "method": "POST", "path_contains": "incident" }, "when": "after", "skip": 1, "fault": fault });
+    control(&sandbox, "POST", "/_sandbox/faults", order).await;
+    let create = async || call(&sandbox, "POST", "/api/now/table/incident", json!({})).await.0;
+    assert_eq!(create().await, 201);
+    assert!(child.try_wait().unwrap().is_none());
+    assert_eq!(create().await, 599);
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    let (_, list) = call(&sandbox, "GET", "/api/now/stats/incident?sysparm_count=true", Value::Null).await;
+    assert_eq!(list["result"]["stats"]["count"], "2");
+}
+
 #[test]
 fn an_order_skips_and_repeats_as_told() {
     let faults = Faults::new(1, false);
