@@ -18,6 +18,7 @@ pub use document::{
 };
 pub use load::{Sections, schema};
 pub use maintenance::Maintenance;
+pub(crate) use read::place_in_text;
 
 use crate::around::GroupKind;
 use crate::calendar::{Calendar, Calendars};
@@ -25,6 +26,7 @@ use crate::case::{Case, CaseChange, Party};
 use crate::problem::Problem;
 use crate::rule::Rule;
 use crate::signal::Lexicon;
+use crate::sla::SlaSet;
 use customers::Customers;
 use example::Example;
 use jiff::Timestamp;
@@ -47,6 +49,7 @@ pub struct Policy {
     pub id: String,
     pub rules: Vec<Rule>,
     pub calendars: Calendars,
+    pub sla: SlaSet,
     pub lexicon: Lexicon,
     pub maintenance: Vec<Maintenance>,
     /// What an admin should know, though it stops nothing.

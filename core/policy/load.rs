@@ -9,7 +9,7 @@ use crate::calendar::{CalendarDoc, Calendars, Section};
 use crate::problem::{Problem, nearest};
 use crate::rule::Names;
 use crate::signal::{Lexicon, PhraseFault};
-use crate::sla::{ClockDoc, Metric, SlaDoc};
+use crate::sla::{self, ClockDoc, Metric, Placed, SlaDoc, SlaSet};
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -87,7 +87,7 @@ pub(super) fn load(files: &[PolicyFile]) -> Result<Policy, Vec<Problem>> {
     let mut readers: Vec<Reader<'_>> = files.iter().map(Reader::new).collect();
     let mut sections = Sections::default();
     for (index, reader) in readers.iter_mut().enumerate() {
-        if !reader.file.name.ends_with(".ics") {
+        if !reader.file.name.ends_with(".ics") && !sla::is_preset(reader.file) {
             sections.take(index, reader);
         }
     }
@@ -101,6 +101,12 @@ pub(super) fn load(files: &[PolicyFile]) -> Result<Policy, Vec<Problem>> {
         Err(problems) => problems,
     };
     let calendars_known = more.is_empty();
+    if calendars_known {
+        match compile_sla(files, &sections, &policy.calendars) {
+            Ok(sla) => policy.sla = sla,
+            Err(problems) => more = problems,
+        }
+    }
     sections.check_calendar_names(&mut readers, &policy.calendars, calendars_known);
     policy.defaults = sections.defaults(&mut readers);
     for (name, entry) in &sections.sources {
@@ -131,6 +137,21 @@ fn compile_calendars(files: &[PolicyFile], sections: &Sections) -> Result<Calend
         .map(|(file, calendars)| Section { file: &files[*file], calendars })
         .collect();
     Calendars::compile(&by_file, files)
+}
+
+fn compile_sla(
+    files: &[PolicyFile],
+    sections: &Sections,
+    calendars: &Calendars,
+) -> Result<SlaSet, Vec<Problem>> {
+    let entries: Vec<_> =
+        sections.sla.iter().map(|entry| Placed { file: &files[entry.file], doc: &entry.doc }).collect();
+    let clocks: Vec<_> = sections
+        .clocks
+        .iter()
+        .map(|(name, entry)| (name.as_str(), Placed { file: &files[entry.file], doc: &entry.doc }))
+        .collect();
+    SlaSet::compile(&entries, &clocks, files, calendars)
 }
 
 /// 12 hex digits over names and texts of all files, in order of name.

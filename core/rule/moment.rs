@@ -28,6 +28,23 @@ impl Condition {
     pub fn holds_at(&self, case: &Case, moment: &Moment<'_>) -> Truth {
         self.judge(&AsOf { case, moment: Some(moment) }).truth
     }
+
+    /// Whether the answer can differ between moments of one case.
+    pub fn moves(&self) -> bool {
+        self.reads().iter().any(|read| match read {
+            Read::Event(_) => true,
+            Read::Case(word) => matches!(
+                word,
+                CaseWord::Status
+                    | CaseWord::Open
+                    | CaseWord::Priority
+                    | CaseWord::Urgent
+                    | CaseWord::Owner
+                    | CaseWord::Team
+            ),
+            _ => false,
+        })
+    }
 }
 
 /// The case as of a moment.

@@ -3,7 +3,24 @@
 #[cfg(test)]
 pub(crate) mod dice;
 
+mod compile;
+mod cycle;
 mod doc;
+mod fold;
+mod life;
+mod preset;
+mod spec;
+mod told;
+mod when;
+
+#[cfg(test)]
+mod tests;
+
+pub use compile::{ENTRIES_MAX, Placed};
+pub use cycle::{Step, StepKind};
+pub use life::{ClockLife, lives};
+pub use preset::is_preset;
+pub use spec::SlaSet;
 
 pub use doc::{
     CalendarChange, ClockDoc, Label, Metric, MetricDoc, OnPriorityChange, OnReopen, PauseDoc, PolicyEdit,
@@ -13,9 +30,11 @@ pub use doc::{
 use crate::calendar::Calendar;
 use crate::policy::PolicySet;
 use crate::state::CaseState;
-use crate::timeline::TimelineEvent;
+use crate::timeline::{Actor, EventKind, TimelineEvent};
+use cycle::Cycle;
+use fold::Past;
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What a clock is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,12 +109,72 @@ impl ClockReading {
     }
 }
 
-/// All clocks of a case at `now`, the newest cycle of each.
-pub fn read_clocks(_policies: &PolicySet, _state: &CaseState, _now: Timestamp) -> Vec<ClockReading> {
-    Vec::new()
+/// All clocks of a case at `now`, the newest life of each. A clock that cannot be told, because the beginning of a very
+/// long timeline is gone, is left out.
+pub fn read_clocks(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Vec<ClockReading> {
+    let past = Past::of(&state.case, &state.events, state.truncated);
+    let clocks = policies.current.sla.clocks.iter();
+    clocks
+        .filter_map(|clock| {
+            let lives = fold::lives(policies, clock, &past, now, false);
+            let cycle = lives.len() as u32;
+            Some(reading(&clock.name, lives.into_iter().next_back()?, cycle, now))
+        })
+        .collect()
 }
 
-/// The adoptions of targets that this case's timeline should have and does not have yet.
-pub fn adoptions(_policies: &PolicySet, _state: &CaseState, _now: Timestamp) -> Vec<TimelineEvent> {
-    Vec::new()
+/// The adoptions of targets that this case's timeline should have and does not have yet: one for each life of a clock
+/// that is running or paused with a target.
+pub fn adoptions(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Vec<TimelineEvent> {
+    let policy = &policies.current;
+    let past = Past::of(&state.case, &state.events, state.truncated);
+    let mut events = Vec::new();
+    for clock in &policy.sla.clocks {
+        let lives = fold::lives(policies, clock, &past, now, false);
+        let Some(life) = lives.last().filter(|life| life.is_active() && life.aim.seconds.is_some()) else {
+            continue;
+        };
+        if past.adopted(&clock.name, life.attached_at).is_none() {
+            events.push(TimelineEvent {
+                id: format!("adopted:{}:{}", clock.name, life.attached_at.as_second()),
+                at: now.max(life.attached_at),
+                seen_at: now,
+                actor: Actor::Dutyd,
+                by: None,
+                kind: EventKind::TargetAdopted { clock: clock.name.to_string(), policy: policy.id.clone() },
+            });
+        }
+    }
+    events
+}
+
+/// A cycle as rules read it.
+fn reading(clock: &str, cycle: Cycle, nth: u32, now: Timestamp) -> ClockReading {
+    let due_at = match cycle.running_since {
+        Some(_) => cycle.due_at(),
+        None => cycle.breached_at.or(cycle.due_when_stopped),
+    };
+    ClockReading {
+        clock: clock.to_owned(),
+        label: cycle.label,
+        sla: Arc::clone(&cycle.sla),
+        cycle: nth,
+        target_seconds: cycle.aim.seconds,
+        elapsed_seconds: cycle.elapsed_at(now),
+        started_at: cycle.started_at,
+        running_since: cycle.running_since,
+        elapsed_before: cycle.elapsed_before,
+        due_at,
+        stopped_at: cycle.stopped_at,
+        breached_at: cycle.breached_at,
+        verdicts: cycle.verdicts,
+        calendar: cycle.aim.calendar,
+        state: cycle.state,
+    }
+}
+
+/// The calendar in which every second counts.
+fn wall_clock() -> Arc<Calendar> {
+    static WALL: OnceLock<Arc<Calendar>> = OnceLock::new();
+    Arc::clone(WALL.get_or_init(|| Arc::new(Calendar::round_the_clock())))
 }
