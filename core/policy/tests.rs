@@ -58,3 +58,40 @@ fn a_small_policy_loads_and_its_examples_say_what_they_should() {
     assert_eq!(policy.run_examples(), Vec::new());
     assert_eq!(policy.findings(), &[]);
 }
+
+/// The files under `config/policy`, as installed.
+fn shipped() -> Vec<PolicyFile> {
+    fn below(dir: &std::path::Path, files: &mut Vec<PolicyFile>) {
+        for entry in std::fs::read_dir(dir).expect("the policy directory can be read") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                below(&path, files);
+            } else {
+                let name = path.strip_prefix(root()).expect("below the root").display().to_string();
+                files.push(PolicyFile { name, text: std::fs::read_to_string(&path).expect("a text file") });
+            }
+        }
+    }
+    let mut files = Vec::new();
+    below(&root(), &mut files);
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files
+}
+
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/policy")
+}
+
+#[test]
+fn the_shipped_policy_loads_and_every_example_says_what_it_should() {
+    let policy = Policy::load(&shipped()).unwrap_or_else(|problems| panic!("{}", shown(&problems)));
+    let policy = Arc::new(policy);
+    let wrong = policy.run_examples();
+    assert!(wrong.is_empty(), "{}", shown(&wrong));
+    assert!(policy.findings().is_empty(), "{}", shown(policy.findings()));
+    assert!(policy.rules.len() >= 12 && policy.examples_count() >= 2 * policy.rules.len());
+}
+
+fn shown(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}

@@ -163,24 +163,17 @@ impl<'a> Facts<'a> {
         let Some(clock) = self.clock(name) else { return Value::Null };
         match word {
             ClockWord::State => Value::text(state_word(&clock.state)),
-            ClockWord::Active => Value::Bool(is_active(clock)),
-            ClockWord::Breached => {
-                Value::Bool(clock.target_seconds.is_some_and(|target| clock.elapsed_at(self.now) > target))
-            }
+            ClockWord::Active => Value::Bool(clock.is_active()),
+            ClockWord::Breached => Value::Bool(is_breached(clock, self.now)),
             ClockWord::DueAt => instant(clock.due_at),
             _ => self.clock_line(name, word).map_or(Value::Null, |line| line.value(self.now)),
         }
     }
 
-    /// When a running clock reaches its target and when it exceeds it.
-    fn clock_steps(&self, name: &str) -> Vec<Timestamp> {
-        let Some(clock) = self.clock(name) else { return Vec::new() };
-        let Some(target) = clock.target_seconds else { return Vec::new() };
-        [target, target.saturating_add(1)]
-            .into_iter()
-            .filter_map(|seconds| clock.reaches(seconds))
-            .filter(|at| at.as_second() > self.now.as_second())
-            .collect()
+    /// When a running clock uses up its target.
+    fn clock_step(&self, name: &str) -> Option<Timestamp> {
+        let clock = self.clock(name)?;
+        clock.reaches(clock.target_seconds?).filter(|at| at.as_second() > self.now.as_second())
     }
 
     fn read_case(&self, word: CaseWord) -> Known<'_> {
@@ -248,7 +241,7 @@ impl View for Facts<'_> {
     fn steps(&self, read: &Read) -> Vec<(Timestamp, Value<'static>)> {
         match read {
             Read::TallyWithin(_, seconds) => window_steps(self.counted(read), *seconds),
-            Read::Clock(name, _) => self.clock_steps(name).into_iter().map(|at| (at, Value::Null)).collect(),
+            Read::Clock(name, _) => self.clock_step(name).map(|at| (at, Value::Null)).into_iter().collect(),
             _ => Vec::new(),
         }
     }
@@ -289,8 +282,10 @@ fn state_word(state: &ClockState) -> &'static str {
     }
 }
 
-fn is_active(clock: &ClockReading) -> bool {
-    clock.stopped_at.is_none() && clock.state != ClockState::Cancelled && clock.state != ClockState::Met
+/// A clock still running in the second in which its target is used up is breached.
+fn is_breached(clock: &ClockReading, now: Timestamp) -> bool {
+    let used_up = clock.target_seconds.is_some_and(|target| clock.elapsed_at(now) >= target);
+    clock.breached_at.is_some_and(|at| at <= now) || (clock.running_since.is_some() && used_up)
 }
 
 fn instant(at: Option<Timestamp>) -> Value<'static> {
