@@ -209,8 +209,8 @@ impl Compiler<'_> {
             on_priority_change: doc.on_priority_change.unwrap_or_default(),
             on_reopen: doc.on_reopen.unwrap_or_default(),
             ignore_within,
-            retroactive_start: doc.retroactive_start.unwrap_or(true),
-            retroactive_pause: doc.retroactive_pause.unwrap_or(true),
+            retroactive_start: doc.retroactive_start.unwrap_or(metric.is_some()),
+            retroactive_pause: doc.retroactive_pause.unwrap_or(metric.is_some()),
             policy_edit: PolicyEdit::Keep,
         })
     }

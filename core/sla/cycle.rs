@@ -327,4 +327,16 @@ impl Cycle {
         let running = self.running_since.map_or(0, |since| wall(since, at));
         wall(self.started_at, at) - counted - running
     }
+
+    /// Wall seconds that were neither paused nor inside the hours of the calendar, up to `at`.
+    pub fn off_hours_at(&self, at: Timestamp) -> i64 {
+        let off =
+            |from: Timestamp, to: Timestamp, seconds| (to.as_second() - from.as_second()).max(0) - seconds;
+        let counted: i64 =
+            self.counted.iter().map(|counted| off(counted.from, counted.to, counted.seconds)).sum();
+        let running = self
+            .running_since
+            .map_or(0, |since| off(since, at, self.aim.calendar.seconds_between(since, at)));
+        counted + running
+    }
 }

@@ -29,9 +29,9 @@ pub fn lives(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Vec<Clo
             let until = cycle.stopped_at.unwrap_or(now);
             let wall_seconds = (until.as_second() - cycle.started_at.as_second()).max(0);
             let paused_seconds = cycle.paused_at(until);
+            let off_hours_seconds = cycle.off_hours_at(until);
             let steps = cycle.steps.take().unwrap_or_default();
             let reading = reading(&clock.name, cycle, nth as u32 + 1, now);
-            let off_hours_seconds = wall_seconds - paused_seconds - reading.elapsed_seconds;
             all.push(ClockLife { reading, steps, wall_seconds, paused_seconds, off_hours_seconds });
         }
     }

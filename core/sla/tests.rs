@@ -9,7 +9,9 @@ use crate::timeline::merge;
 use std::collections::BTreeMap;
 
 mod bad;
+mod custom;
 mod mid_flight;
+mod oracle;
 mod vectors;
 
 fn load(text: &str) -> Result<Policy, Vec<Problem>> {
