@@ -31,6 +31,8 @@ mod paging;
 mod query;
 mod scan;
 mod setup;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod write;
 

@@ -182,7 +182,8 @@ impl Position {
         let mut news = News::default();
         let seen = self.sift(config, &sweep, page, &mut news)?;
         if sweep.until.is_none() {
-            sweep.until = page.server_now.map(whole_seconds).max(self.read_to);
+            let now = page.server_now.map(whole_seconds);
+            sweep.until = now.map(|now| self.read_to.map_or(now, |read_to| read_to.max(now)));
         }
         news.hints.extend(seen.iter().map(|row| hint(source, row)));
         let last = seen.last().map(|row| (row.at, row.id.clone()));

@@ -1,0 +1,69 @@
+//! Webhooks: vectors computed with another implementation, and everything that must be refused.
+
+use super::super::Table;
+use super::super::hook::read;
+use super::instant;
+use crate::{ConnectorError, Delivery, Hint};
+use jiff::Timestamp;
+
+const BODY: &str = r#"{"table":"incident","sys_id":"0a000000000000000000000000000001","number":"INC0010001","sys_mod_count":"9","sys_updated_on":"2026-01-05 13:30:00","sys_updated_by":"ann.lee","event_id":"e1"}"#;
+const SIGNED_AT: &str = "1767619800";
+const SIGNATURE: &str = "sha256=lw0PikrkQ8ZcMYnlvLcNMBBQbSvb0jE9FKQ8RbJsud0=";
+
+fn delivery(stamp: &str, signature: &str, body: &str) -> Delivery {
+    let headers = [("x-dutyd-timestamp", stamp), ("x-dutyd-signature", signature)];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    Delivery { headers, body: body.to_owned().into() }
+}
+
+fn check(delivery: &Delivery, tables: &[Table], secrets: &[&str], now: Timestamp) -> Result<Vec<Hint>, u16> {
+    let secrets: Vec<_> = secrets.iter().map(|secret| (*secret).into()).collect();
+    read("here", tables, &secrets, delivery, now).map_err(|error| match error {
+        ConnectorError::Refused { status, .. } => status,
+        other => panic!("{other}"),
+    })
+}
+
+#[test]
+fn a_genuine_delivery_is_a_hint_with_its_revision() {
+    let genuine = delivery(SIGNED_AT, SIGNATURE, BODY);
+    for secrets in [&["a long random text"][..], &["another", "a long random text"]] {
+        let hints = check(&genuine, &[Table::Incident], secrets, instant("2026-01-05T13:33:00Z")).unwrap();
+        let [hint] = &hints[..] else { panic!("{hints:?}") };
+        assert_eq!(hint.key.to_string(), "here/0a000000000000000000000000000001");
+        assert_eq!(hint.delivery_id.as_deref(), Some("e1"));
+        let revision = hint.revision.unwrap();
+        assert_eq!((revision.at_ms, revision.count), (1_767_619_800_000, 9));
+    }
+    let elsewhere =
+        check(&genuine, &[Table::CustomerCase], &["a long random text"], instant("2026-01-05T13:33:00Z"));
+    assert_eq!(elsewhere, Ok(Vec::new()), "genuine, but not about a table of ours");
+}
+
+#[test]
+fn whatever_is_not_genuine_and_fresh_is_refused() {
+    let now = instant("2026-01-05T13:30:00Z");
+    for (what, stamp, signature, body, secret, at) in [
+        ("another secret", SIGNED_AT, SIGNATURE, BODY, "another", now),
+        ("another body", SIGNED_AT, SIGNATURE, "{}", "a long random text", now),
+        ("another time", "1767619801", SIGNATURE, BODY, "a long random text", now),
+        ("no time", "", SIGNATURE, BODY, "a long random text", now),
+        ("no scheme", SIGNED_AT, &SIGNATURE[7..], BODY, "a long random text", now),
+        ("not base64", SIGNED_AT, "sha256=!!!", BODY, "a long random text", now),
+        ("cut short", SIGNED_AT, &SIGNATURE[..20], BODY, "a long random text", now),
+        ("too old", SIGNED_AT, SIGNATURE, BODY, "a long random text", instant("2026-01-05T13:35:01Z")),
+        (
+            "from the future",
+            SIGNED_AT,
+            SIGNATURE,
+            BODY,
+            "a long random text",
+            instant("2026-01-05T13:24:59Z"),
+        ),
+    ] {
+        let read = check(&delivery(stamp, signature, body), &[Table::Incident], &[secret], at);
+        assert_eq!(read, Err(401), "{what}");
+    }
+    let none = check(&delivery(SIGNED_AT, SIGNATURE, BODY), &[Table::Incident], &[], now);
+    assert_eq!(none, Err(401), "without a secret nothing is genuine");
+}
