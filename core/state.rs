@@ -94,18 +94,29 @@ pub enum OverrideKind {
     Escalated,
 }
 
-/// The mark as last wanted and as last known to stand on the record.
+/// The mark on its way to the record, and as last known to stand there.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MarkMemory {
-    pub wanted: Option<Marker>,
+    /// The sentence last wanted.
     pub why: Option<String>,
-    /// Of `wanted`; 0: nothing was ever wanted.
+    /// Of the last want; 0: nothing was ever wanted.
     pub generation: u64,
     /// Wants since the last confirmed one, oldest first: what may turn up on the record without a person's doing.
     pub in_flight: Vec<InFlight>,
     pub shown: Option<ShownMark>,
     /// How often automation took the mark off and we put it back.
     pub put_back: u8,
+}
+
+impl MarkMemory {
+    /// What the record shows once everything on its way has arrived.
+    pub fn expected(&self) -> Option<&Marker> {
+        match (self.in_flight.last(), &self.shown) {
+            (Some(flight), _) => flight.marker.as_ref(),
+            (None, Some(shown)) => shown.marker.as_ref(),
+            (None, None) => None,
+        }
+    }
 }
 
 /// A mark that was wanted and is not yet confirmed.

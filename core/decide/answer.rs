@@ -21,14 +21,11 @@ pub fn parse(said: &str, now: Timestamp, worst: Severity) -> Option<OverrideKind
 }
 
 fn span(said: &str) -> Option<SignedDuration> {
-    let (digits, unit) = said.split_at(said.len().checked_sub(1)?);
+    let minutes = [("m", 1), ("h", 60), ("d", 24 * 60)];
+    let (digits, minutes) =
+        minutes.iter().find_map(|(unit, minutes)| Some((said.strip_suffix(unit)?, *minutes)))?;
     let count: i64 = digits.trim().parse().ok().filter(|count| (1..=10_000).contains(count))?;
-    match unit {
-        "m" => Some(SignedDuration::from_mins(count)),
-        "h" => Some(SignedDuration::from_hours(count)),
-        "d" => Some(SignedDuration::from_hours(count * 24)),
-        _ => None,
-    }
+    Some(SignedDuration::from_mins(count * minutes))
 }
 
 /// The start of a day, in UTC.

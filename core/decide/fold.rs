@@ -102,8 +102,7 @@ impl Folded {
         let flights = &mut self.state.mark.in_flight;
         let landed = flights.iter().rposition(|flight| flight.marker == seen.marker);
         flights.drain(..landed.map_or(0, |last| last + 1));
-        let (at, revision) = (self.state.case.updated_at, Some(self.state.case.revision));
-        self.state.mark.shown = Some(ShownMark { marker: seen.marker.clone(), at, revision });
+        self.remember_seen(seen);
     }
 
     /// Absence counts only in a read newer than our own write's receipt.
@@ -124,8 +123,11 @@ impl Folded {
         let removed: Vec<_> =
             shown.flags.iter().filter(|flag| !flag.dismissed && is_removed(flag, seen)).cloned().collect();
         let last = last_mark_change(&self.state.events).cloned();
+        let unlisted = shown.flags.iter().any(|flag| is_unlisted(flag, seen));
         match last.as_ref().map(|event| event.actor) {
-            _ if removed.is_empty() => {}
+            _ if removed.is_empty() && !unlisted => {}
+            // Only the list that people do not read was touched: the dismissals in it are worth keeping.
+            _ if removed.is_empty() => self.put_back(seen),
             Some(Actor::Vendor) => self.put_back(seen),
             // We never empty the severity while flags are listed: that is a person's hand, whatever the account.
             Some(Actor::Dutyd) if !seen.severity_cleared => self.remember_seen(seen),
@@ -147,13 +149,12 @@ impl Folded {
             return;
         }
         mark.put_back += 1;
-        mark.wanted.clone_from(&seen.marker);
         self.remember_seen(seen);
     }
 
     fn remember_seen(&mut self, seen: &SeenMarks) {
-        self.state.mark.wanted.clone_from(&visible(seen));
-        self.settle_by_sight(seen);
+        let (at, revision) = (self.state.case.updated_at, Some(self.state.case.revision));
+        self.state.mark.shown = Some(ShownMark { marker: visible(seen), at, revision });
     }
 
     fn dismiss(&mut self, flag: &MarkedFlag, by: Option<String>, now: Timestamp) {
@@ -261,8 +262,11 @@ fn visible(seen: &SeenMarks) -> Option<Marker> {
 }
 
 fn is_removed(flag: &MarkedFlag, seen: &SeenMarks) -> bool {
-    let listed = seen.marker.iter().flat_map(|marker| &marker.flags).any(|known| known.rule == flag.rule);
-    seen.severity_cleared || !listed
+    seen.severity_cleared || is_unlisted(flag, seen)
+}
+
+fn is_unlisted(flag: &MarkedFlag, seen: &SeenMarks) -> bool {
+    !seen.marker.iter().flat_map(|marker| &marker.flags).any(|known| known.rule == flag.rule)
 }
 
 fn last_mark_change(events: &[TimelineEvent]) -> Option<&TimelineEvent> {

@@ -35,7 +35,7 @@ pub fn wants(policy: &Policy, folded: &mut Folded, wave: bool, now: Timestamp) -
 
 fn want_mark(policy: &Policy, state: &mut CaseState, now: Timestamp, actions: &mut Vec<Action>) {
     let marker = desired_marker(state, now);
-    if marker == state.mark.wanted {
+    if marker.as_ref() == state.mark.expected() {
         return;
     }
     let why = marker.as_ref().and_then(|_| sentence(policy, state, now));
@@ -44,7 +44,7 @@ fn want_mark(policy: &Policy, state: &mut CaseState, now: Timestamp, actions: &m
     mark.in_flight.push(InFlight { generation: mark.generation, marker: marker.clone() });
     let excess = mark.in_flight.len().saturating_sub(IN_FLIGHT_MAX);
     mark.in_flight.drain(..excess);
-    (mark.wanted, mark.why) = (marker.clone(), why.clone());
+    mark.why.clone_from(&why);
     actions.push(Action::new(&state.case.key, Slot::Mark, Want::Mark(marker), mark.generation));
     actions.push(Action::new(&state.case.key, Slot::Why, Want::Why(why), mark.generation));
 }
