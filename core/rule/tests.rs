@@ -9,6 +9,9 @@ use crate::state::{CaseState, MarkMemory, Presence};
 use crate::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::Timestamp;
 
+mod bombs;
+mod time;
+
 /// Monday, 2 March 2026, 09:00 UTC.
 const START: i64 = 1_772_442_000;
 

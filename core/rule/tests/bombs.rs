@@ -1,0 +1,112 @@
+//! Conditions from many hands: whatever is written, it is refused or its evaluation ends soon.
+
+use super::*;
+use proptest::prelude::*;
+
+/// A case as large as may be read.
+fn large() -> CaseState {
+    let tags: Vec<String> = (0..400).map(|index| format!("tag-{index}-{}", "x".repeat(200))).collect();
+    let fields = [("list".to_owned(), FieldValue::List(tags.clone()))].into();
+    state(Case { tags, fields, title: "a".repeat(10_000), ..case() }, Vec::new())
+}
+
+/// Steps are counted, not seconds: the bound on a condition's steps is what keeps it short on any machine.
+fn is_refused_or_cheap(source: &str) -> bool {
+    match compile(source, Scope::Rule, &names()) {
+        Err(faults) => !faults.is_empty(),
+        Ok(condition) => {
+            let (policy, around, state) = (Policy::default(), Around::default(), large());
+            condition.judge(&Facts::new(&policy, &state, &around, &[], at(60)));
+            true
+        }
+    }
+}
+
+#[test]
+fn the_known_cost_bombs_are_refused() {
+    let bombs = [
+        "case.tags.all(a, case.tags.all(b, case.tags.all(c, size(a + b + c) >= 0)))",
+        "size(case.tags.map(a, case.tags.map(b, case.tags))) > 0",
+        "size(case.tags.map(a, case.tags.map(b, \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\" + \"bbbbbbbbbbbbbbbbbbbb\"))) > 0",
+        "case.tags.exists(a, a.matches(\"(((x{1,50}){1,50}){1,50})\"))",
+        "case.tags.all(a, case.tags.all(b, size(a) + size(b) >= 0 && a.contains(b) && b.contains(a)))",
+        "case.tags.filter(a, true).filter(b, true).map(c, c) == case.tags",
+    ];
+    for bomb in bombs {
+        assert!(compile(bomb, Scope::Rule, &names()).is_err(), "{bomb}");
+    }
+}
+
+#[test]
+fn deep_and_long_texts_are_refused_before_they_are_parsed() {
+    let texts = [
+        format!("{}case.open{}", "(".repeat(2_000), ")".repeat(2_000)),
+        format!("{}case.open", "!".repeat(4_000)),
+        format!("{}1", "-".repeat(4_000)),
+        format!("case.priority == {}", vec!["1"; 1_900].join("+")),
+        format!("case.open{}", " && case.open".repeat(330)),
+        format!("{}1{}", "[".repeat(100), "]".repeat(100)),
+        format!("case.open ? {} case.open", "case.open ? case.open : ".repeat(100)),
+        "case.title == \"".to_owned() + &"x".repeat(5_000) + "\"",
+        format!("case{}", ".a".repeat(2_000)),
+        format!("case.title{}", ".lowerAscii()".repeat(300)),
+    ];
+    for text in texts {
+        assert!(compile(&text, Scope::Rule, &names()).is_err(), "{:.40}…", text);
+    }
+}
+
+fn word() -> impl Strategy<Value = String> {
+    let words = [
+        "case.priority",
+        "case.tags",
+        "case.title",
+        "case.fields.list",
+        "idle.wall",
+        "reopenings",
+        "1",
+        "\"a\"",
+        "a",
+        "b",
+        "null",
+        "true",
+        "hours(4)",
+        "reassignments.within(hours(4))",
+        "[1, 2, 3]",
+        "case.open",
+        "clock.resolution.percent",
+    ];
+    proptest::sample::select(words.to_vec()).prop_map(str::to_owned)
+}
+
+fn expression() -> impl Strategy<Value = String> {
+    word().prop_recursive(6, 40, 3, |inner| {
+        let (a, b, c) = (inner.clone(), inner.clone(), inner.clone());
+        let operators = ["+", "-", "*", "/", "%", "==", "!=", "<", ">=", "&&", "||", " in "];
+        let loops = ["exists", "all", "filter", "map", "exists_one"];
+        prop_oneof![
+            (a.clone(), proptest::sample::select(operators.to_vec()), b.clone())
+                .prop_map(|(a, o, b)| format!("({a} {o} {b})")),
+            (a.clone(), proptest::sample::select(loops.to_vec()), b.clone())
+                .prop_map(|(a, l, b)| format!("{a}.{l}(a, {b})")),
+            (a.clone(), b.clone(), c).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+            (a.clone(), b).prop_map(|(a, b)| format!("{a}.contains({b})")),
+            a.clone().prop_map(|a| format!("!{a}")),
+            a.prop_map(|a| format!("size({a})")),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn generated_conditions_are_refused_or_cheap(source in expression()) {
+        prop_assert!(is_refused_or_cheap(&source));
+    }
+
+    #[test]
+    fn any_text_is_refused_or_compiled_without_panic(source in "[a-z.()\\[\\]{}!&|<>=+*/?:\"' 0-9\\\\é-]{0,120}") {
+        prop_assert!(is_refused_or_cheap(&source));
+    }
+}
