@@ -169,7 +169,13 @@ fn ladder(reader: &mut Reader<'_>, doc: &RuleDoc, names: &Names) -> Option<Vec<(
     let at = doc.name.span().start;
     let rungs = match (&doc.when, &doc.ladder) {
         (Some(when), None) => match &doc.severity {
-            Some(word) => vec![(severity(reader, word)?, when)],
+            Some(word) => match severity(reader, word) {
+                Some(severity) => vec![(severity, when)],
+                None => {
+                    condition(reader, when, names);
+                    return None;
+                }
+            },
             None => {
                 reader.problem(
                     when.span().start,
