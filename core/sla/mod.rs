@@ -7,6 +7,7 @@ mod compile;
 mod cycle;
 mod doc;
 mod fold;
+pub mod history;
 mod life;
 mod preset;
 mod spec;
