@@ -6,6 +6,7 @@
 mod codec;
 pub mod error;
 mod read;
+pub mod sqlite;
 mod types;
 
 pub use codec::{Sealed, open_news, open_state, seal_change, seal_news, seal_state};
@@ -14,9 +15,9 @@ pub use read::{
     Counts, DecisionRow, FlagRow, OutboxCounts, ParkedKind, ParkedRow, SourceRow, StateRow, Wanted,
 };
 pub use types::{
-    ActionBatch, Brakes, DueBatch, DueCase, FetchResult, FetchedCase, HintBatch, Incoming, LEASE_LIFE,
-    LeasedAction, NewFlag, Order, OutcomeCommit, PageCommit, PageSaved, Retention, Settlement, SourceLease,
-    Swept, TakenHint, Token, Verdict, Watched,
+    ActionBatch, Brakes, DueBatch, DueCase, FactsRead, FetchResult, FetchedCase, HintBatch, Incoming,
+    LEASE_LIFE, LeasedAction, NewFlag, Order, OutcomeCommit, PageCommit, PageSaved, Retention, Settlement,
+    SourceLease, Swept, TakenHint, Token, Verdict, Watched,
 };
 
 use async_trait::async_trait;
@@ -111,7 +112,7 @@ pub trait Store: Send + Sync {
     /// What is wanted on the vendor's record of a case and not yet confirmed.
     async fn wanted(&self, case: i64) -> Result<Vec<Wanted>>;
 
-    async fn sources(&self) -> Result<Vec<SourceRow>>;
+    async fn sources(&self, now: Timestamp) -> Result<Vec<SourceRow>>;
 
     async fn counts(&self, now: Timestamp) -> Result<Counts>;
 }

@@ -4,7 +4,7 @@ use super::codec::Sealed;
 use dutyd_connectors::{Cursor, Quarantined};
 use dutyd_core::action::{Action, Receipt, Severity};
 use dutyd_core::around::{Around, Contribution, Group, GroupKind};
-use dutyd_core::case::{CaseKey, Revision};
+use dutyd_core::case::{CaseKey, Revision, Status};
 use dutyd_core::decide::Decision;
 use jiff::{SignedDuration, Timestamp};
 
@@ -140,10 +140,13 @@ pub struct OutcomeCommit {
     pub state: Option<Sealed>,
     pub number: String,
     pub revision: Revision,
+    /// Present and not done.
     pub open: bool,
-    /// Present, and of the source's interest.
-    pub present: bool,
+    pub status: Status,
     pub updated_at: Timestamp,
+    /// When a person last did something to it.
+    pub moved_at: Timestamp,
+    pub links: Vec<CaseKey>,
     pub decisions: Vec<Decision>,
     pub actions: Vec<Action>,
     /// Notes that need not be written any more, unless already tried: slots as words.
@@ -160,16 +163,40 @@ pub struct OutcomeCommit {
     pub refetch: bool,
 }
 
+/// Which facts of one group the policy in force reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FactsRead {
+    pub open: bool,
+    pub urgent: bool,
+    pub unowned: bool,
+    pub unanswered: bool,
+    pub sources: bool,
+}
+
+impl FactsRead {
+    pub const ALL: Self = Self { open: true, urgent: true, unowned: true, unanswered: true, sources: true };
+
+    /// Whether a change of the counts (open, urgent, unowned, unanswered) can be seen. The number of sources changes
+    /// only with the number of open cases.
+    pub fn any_of(self, changed: [i64; 4]) -> bool {
+        let [open, urgent, unowned, unanswered] = changed.map(|by| by != 0);
+        (open && (self.open || self.sources))
+            || (urgent && self.urgent)
+            || (unowned && self.unowned)
+            || (unanswered && self.unanswered)
+    }
+}
+
 /// Which facts of which groups the policy in force reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Watched {
-    pub customer: bool,
-    pub owner: bool,
-    pub team: bool,
+    pub customer: FactsRead,
+    pub owner: FactsRead,
+    pub team: FactsRead,
 }
 
 impl Watched {
-    pub fn reads(self, kind: GroupKind) -> bool {
+    pub fn of(self, kind: GroupKind) -> FactsRead {
         match kind {
             GroupKind::Customer => self.customer,
             GroupKind::Owner => self.owner,

@@ -1,0 +1,338 @@
+//! What comes in: source leases, webhooks, pages, hints and what was fetched for them.
+
+use super::rows::{Held, Known, add_news, at, count, held, insert_case, known, ms, source_id};
+use crate::store::{
+    FetchResult, FetchedCase, HintBatch, Incoming, LEASE_LIFE, PageCommit, PageSaved, Result, SourceLease,
+    StoreError, TakenHint, Token,
+};
+use dutyd_connectors::{Cursor, Hint, Quarantined};
+use dutyd_core::case::CaseKey;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+
+const DAY_MS: i64 = 86_400_000;
+/// A delivery is recognised for this many days besides the current one.
+const DEDUPE_DAYS: i64 = 7;
+/// A webhook that comes this much later than the poll that found its change was late, not lost.
+const LATE_MAX: SignedDuration = SignedDuration::from_mins(15);
+
+pub fn lease_source(
+    db: &Connection,
+    source: String,
+    token: Token,
+    now: Timestamp,
+) -> Result<Option<SourceLease>> {
+    let id = source_id(db, &source)?;
+    let until = now.saturating_add(LEASE_LIFE).unwrap_or(now);
+    let changed = db
+        .prepare_cached(
+            "UPDATE source SET token = ?2, lease_until = ?3
+             WHERE id = ?1 AND (token IS NULL OR token = ?2 OR lease_until <= ?4)",
+        )?
+        .execute(params![id, token.0, ms(until), ms(now)])?;
+    Ok((changed == 1).then_some(SourceLease { source, token, until }))
+}
+
+pub fn cursor(db: &Connection, source: &str) -> Result<Option<Cursor>> {
+    let found: Option<(Option<u16>, Option<String>)> = db
+        .prepare_cached("SELECT cursor_version, cursor FROM source WHERE name = ?1")?
+        .query_row([source], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(found.and_then(|(version, body)| Some(Cursor { version: version?, body: body? })))
+}
+
+/// Invariant: a delivery answered 2xx survives a power cut (`a_noted_delivery_survives_reopening`).
+pub fn note_delivery(db: &Connection, source: &str, hints: &[Hint], now: Timestamp) -> Result<usize> {
+    let source = source_id(db, source)?;
+    let (mut new, mut repeated) = (0, 0);
+    let mut last: Option<(&str, bool)> = None;
+    for hint in hints {
+        let is_new = match (&hint.delivery_id, last) {
+            (None, _) => true,
+            (Some(id), Some((before, is_new))) if id == before => is_new,
+            (Some(id), _) => {
+                let is_new = first_time(db, source, id, now)?;
+                *(if is_new { &mut new } else { &mut repeated }) += 1;
+                last = Some((id, is_new));
+                is_new
+            }
+        };
+        if is_new {
+            ring(db, source, &hint.key.id, Ring { hot: true, rung: true }, now)?;
+            was_late(db, source, &hint.key.id, now)?;
+        }
+        if hint.delivery_id.is_none() {
+            new += 1;
+        }
+    }
+    db.prepare_cached(
+        "UPDATE source SET bells = bells + ?2, bells_repeated = bells_repeated + ?3 WHERE id = ?1",
+    )?
+    .execute(params![source, new, repeated])?;
+    Ok(new)
+}
+
+fn first_time(db: &Connection, source: i64, id: &str, now: Timestamp) -> Result<bool> {
+    let mut hash = Sha256::new();
+    hash.update(source.to_be_bytes());
+    hash.update(id);
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.finalize()[..8]);
+    let (hash, today) = (i64::from_be_bytes(first), ms(now).div_euclid(DAY_MS));
+    let mut before = db.prepare_cached("SELECT 1 FROM delivery WHERE day = ?1 AND hash = ?2")?;
+    for day in today - DEDUPE_DAYS..today {
+        if before.exists([day, hash])? {
+            return Ok(false);
+        }
+    }
+    let added = db
+        .prepare_cached("INSERT INTO delivery VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute([today, hash])?;
+    Ok(added == 1)
+}
+
+/// The bell for a change that a poll had found first: it was not missed after all.
+fn was_late(db: &Connection, source: i64, vendor_id: &str, now: Timestamp) -> Result<()> {
+    let since = ms(now) - i64::try_from(LATE_MAX.as_millis()).unwrap_or(0);
+    let late = db
+        .prepare_cached(
+            "UPDATE cases SET missed_at = NULL WHERE source = ?1 AND vendor_id = ?2 AND missed_at > ?3",
+        )?
+        .execute(params![source, vendor_id, since])?;
+    if late > 0 {
+        db.prepare_cached("UPDATE source SET bells_missed = max(0, bells_missed - 1) WHERE id = ?1")?
+            .execute([source])?;
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+struct Ring {
+    hot: bool,
+    rung: bool,
+}
+
+fn ring(db: &Connection, source: i64, vendor_id: &str, ring: Ring, now: Timestamp) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO hint (source, vendor_id, lane, ready_at, since, rung) VALUES (?1, ?2, ?3, ?4, ?4, ?5)
+         ON CONFLICT DO UPDATE SET rings = rings + 1, lane = min(lane, excluded.lane),
+           rung = max(rung, excluded.rung)",
+    )?
+    .execute(params![source, vendor_id, i64::from(!ring.hot), ms(now), ring.rung])?;
+    Ok(())
+}
+
+/// Invariant: a cursor and the changes it covers commit together (`a_page_commits_whole_or_not_at_all`).
+pub fn commit_page(
+    db: &Connection,
+    lease: &SourceLease,
+    page: &PageCommit,
+    now: Timestamp,
+) -> Result<PageSaved> {
+    let source = held(db, lease)?;
+    let mut saved = PageSaved::default();
+    let mut missed = BTreeSet::new();
+    for change in &page.changes {
+        let known = known(db, source.id, &change.key.id)?;
+        if is_missed(db, source, known, Some((change.revision.at_ms, count(change.revision))), &change.key)? {
+            missed.insert(&change.key.id);
+        }
+        *(if take_in(db, source, known, change, now)? { &mut saved.changes } else { &mut saved.known }) += 1;
+    }
+    for hint in &page.hints {
+        let known = known(db, source.id, &hint.key.id)?;
+        let revision = hint.revision.map(|revision| (revision.at_ms, count(revision)));
+        if revision.is_some() && known.is_some_and(|known| known.full >= revision) {
+            continue;
+        }
+        if is_missed(db, source, known, revision, &hint.key)? {
+            missed.insert(&hint.key.id);
+        }
+        ring(db, source.id, &hint.key.id, Ring { hot: source.imported, rung: false }, now)?;
+        saved.hints += 1;
+    }
+    for record in &page.quarantined {
+        quarantine(db, source.id, record, now)?;
+    }
+    for vendor_id in &missed {
+        db.prepare_cached("UPDATE cases SET missed_at = ?3 WHERE source = ?1 AND vendor_id = ?2")?
+            .execute(params![source.id, vendor_id, ms(now)])?;
+    }
+    saved.missed = missed.len();
+    move_cursor(db, source, page, saved, now)?;
+    Ok(saved)
+}
+
+/// Whether a webhook should have told us of this version before the poll did. Before the first import is done, and as
+/// long as no webhook ever came, nothing is expected.
+fn is_missed(
+    db: &Connection,
+    source: Held,
+    known: Option<Known>,
+    revision: Option<(i64, i64)>,
+    key: &CaseKey,
+) -> Result<bool> {
+    let Some(revision) = revision else { return Ok(false) };
+    if !source.imported || !source.rings || known.is_some_and(|known| known.seen >= revision) {
+        return Ok(false);
+    }
+    let rung = db
+        .prepare_cached("SELECT 1 FROM hint WHERE source = ?1 AND vendor_id = ?2 AND rung")?
+        .exists(params![source.id, key.id])?;
+    Ok(!rung)
+}
+
+/// Puts a change into the inbox unless we have it. Answers whether it was news.
+///
+/// Invariant: a stored case never moves to an older version (`an_older_version_is_not_taken_in`).
+fn take_in(
+    db: &Connection,
+    source: Held,
+    known: Option<Known>,
+    change: &Incoming,
+    now: Timestamp,
+) -> Result<bool> {
+    let revision = (change.revision.at_ms, count(change.revision));
+    if let Some(known) = known {
+        let same = known.seen == revision && known.digest == Some(change.digest);
+        let completes = change.complete && known.full < Some(revision);
+        if revision < known.seen || (same && !completes) {
+            return Ok(false);
+        }
+    }
+    let case = match known {
+        Some(known) => known.id,
+        None => insert_case(db, source.id, change)?,
+    };
+    db.prepare_cached(
+        "UPDATE cases SET seen_ms = ?2, seen_count = ?3, digest = ?4,
+           full_ms = CASE WHEN ?5 THEN ?2 ELSE full_ms END,
+           full_count = CASE WHEN ?5 THEN ?3 ELSE full_count END
+         WHERE id = ?1",
+    )?
+    .execute(params![case, revision.0, revision.1, change.digest, change.complete])?;
+    add_news(db, case, &change.news, now)?;
+    Ok(true)
+}
+
+fn move_cursor(
+    db: &Connection,
+    source: Held,
+    page: &PageCommit,
+    saved: PageSaved,
+    now: Timestamp,
+) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE source SET pulled_at = ?2, pages = pages + 1, changes = changes + ?3,
+           bells_missed = bells_missed + ?4, imported = max(imported, ?5),
+           caught_up_at = CASE WHEN ?5 THEN ?2 ELSE caught_up_at END
+         WHERE id = ?1",
+    )?
+    .execute(params![source.id, ms(now), saved.changes, saved.missed, !page.more])?;
+    if let Some(next) = &page.next {
+        db.prepare_cached("UPDATE source SET cursor_version = ?2, cursor = ?3 WHERE id = ?1")?
+            .execute(params![source.id, next.version, next.body])?;
+    }
+    Ok(())
+}
+
+fn quarantine(db: &Connection, source: i64, record: &Quarantined, now: Timestamp) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO quarantine (source, record, reason, raw, since) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET reason = excluded.reason, raw = excluded.raw",
+    )?
+    .execute(params![source, record.id, record.reason, record.raw, ms(now)])?;
+    Ok(())
+}
+
+pub fn next_hint(db: &Connection, source: &str) -> Result<Option<Timestamp>> {
+    let mut first = db.prepare_cached(
+        "SELECT min(ready_at) FROM hint
+         WHERE source = (SELECT id FROM source WHERE name = ?1) AND lane = ?2",
+    )?;
+    let mut earliest: Option<i64> = None;
+    for lane in 0..=1 {
+        let ready: Option<i64> = first.query_row(params![source, lane], |row| row.get(0))?;
+        earliest = [earliest, ready].into_iter().flatten().min();
+    }
+    Ok(earliest.map(at))
+}
+
+pub fn take_hints(db: &Connection, lease: &SourceLease, max: usize, now: Timestamp) -> Result<HintBatch> {
+    let source = held(db, lease)?;
+    let mut hints = Vec::new();
+    for lane in 0..=1 {
+        let mut ready = db.prepare_cached(
+            "SELECT vendor_id, rings, lane FROM hint WHERE source = ?1 AND lane = ?2 AND ready_at <= ?3
+             ORDER BY ready_at LIMIT ?4",
+        )?;
+        let room = max.saturating_sub(hints.len());
+        let rows = ready.query_map(params![source.id, lane, ms(now), room], |row| {
+            let key = CaseKey::new(lease.source.clone(), row.get::<_, String>(0)?);
+            Ok(TakenHint { key, rings: row.get(1)?, hot: row.get::<_, i64>(2)? == 0 })
+        })?;
+        for hint in rows {
+            hints.push(hint?);
+        }
+    }
+    let until = now.saturating_add(LEASE_LIFE).unwrap_or(now);
+    for hint in &hints {
+        db.prepare_cached("UPDATE hint SET ready_at = ?3, taken = 1 WHERE source = ?1 AND vendor_id = ?2")?
+            .execute(params![source.id, hint.key.id, ms(until)])?;
+    }
+    Ok(HintBatch { hints, next_at: None })
+}
+
+pub fn commit_fetched(
+    db: &Connection,
+    lease: &SourceLease,
+    fetched: &[FetchedCase],
+    now: Timestamp,
+) -> Result<usize> {
+    let source = held(db, lease)?;
+    let mut news = 0;
+    for FetchedCase { hint, result } in fetched {
+        let known = known(db, source.id, &hint.key.id)?;
+        match result {
+            FetchResult::Case(change) => {
+                let whole = Incoming { complete: true, ..(**change).clone() };
+                news += usize::from(take_in(db, source, known, &whole, now)?);
+            }
+            FetchResult::Absent(gone) => {
+                if let Some(known) = known {
+                    add_news(db, known.id, gone, now)?;
+                    news += 1;
+                }
+            }
+            FetchResult::Quarantined(record) => quarantine(db, source.id, record, now)?,
+            FetchResult::Later(_) => {}
+        }
+        let again = match result {
+            FetchResult::Later(then) => Some(*then),
+            _ => None,
+        };
+        put_down(db, source.id, hint, again, now)?;
+    }
+    db.prepare_cached("UPDATE source SET changes = changes + ?2 WHERE id = ?1")?
+        .execute(params![source.id, news])?;
+    Ok(news)
+}
+
+/// A hint is done with unless it was rung again while we were fetching.
+fn put_down(
+    db: &Connection,
+    source: i64,
+    hint: &TakenHint,
+    again: Option<Timestamp>,
+    now: Timestamp,
+) -> std::result::Result<(), StoreError> {
+    if again.is_none() {
+        db.prepare_cached("DELETE FROM hint WHERE source = ?1 AND vendor_id = ?2 AND rings = ?3")?
+            .execute(params![source, hint.key.id, hint.rings])?;
+    }
+    db.prepare_cached("UPDATE hint SET ready_at = ?3, taken = 0 WHERE source = ?1 AND vendor_id = ?2")?
+        .execute(params![source, hint.key.id, ms(again.unwrap_or(now))])?;
+    Ok(())
+}

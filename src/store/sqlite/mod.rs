@@ -1,0 +1,231 @@
+//! The store on SQLite: one writer thread that commits many requests with one sync, readers beside it.
+//!
+//! Durability: WAL with `synchronous = FULL`; nothing is answered before it is on the disk.
+
+mod intake;
+mod open;
+mod outbox;
+mod reads;
+mod rows;
+mod surroundings;
+mod upkeep;
+mod work;
+mod writer;
+
+use super::*;
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
+use writer::Writer;
+
+pub use open::Start;
+
+/// Reading connections.
+const READERS_MAX: usize = 4;
+
+/// See the module.
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: Writer,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    reading: Arc<Semaphore>,
+    start: Start,
+    _lock: std::fs::File,
+}
+
+impl SqliteStore {
+    /// Opens or creates the database. `instance` names this installation if the database is new.
+    pub async fn open(path: &Path, instance: u64, now: Timestamp) -> Result<Self> {
+        let opened = open::open(path, instance)?;
+        let start = opened.start;
+        let writer = Writer::start(opened.connection, |connection| {
+            drop(open::set_meta(connection, "clean", "1"));
+            drop(upkeep::truncate_log(connection));
+        })?;
+        let store = Self {
+            path: path.to_owned(),
+            writer,
+            readers: Arc::default(),
+            reading: Arc::new(Semaphore::new(READERS_MAX)),
+            start,
+            _lock: opened.lock,
+        };
+        store.recover(now).await?;
+        if start.restored {
+            tracing::warn!(
+                "the database is an older copy: reading all sources again, asking before each write"
+            );
+            store.writer.write(move |db| upkeep::distrust(db, now)).await?;
+        }
+        Ok(store)
+    }
+
+    /// How the database was found.
+    pub fn start(&self) -> Start {
+        self.start
+    }
+
+    /// Finishes what is queued and marks the database as closed in order.
+    pub async fn close(&self) {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.writer.close().await;
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = self.reading.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let (path, readers) = (self.path.clone(), self.readers.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let idle = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let connection = idle.map_or_else(|| open::open_reader(&path), Ok)?;
+            let result = work(&connection);
+            readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            drop(permit);
+            result
+        });
+        reading.await.map_err(|error| StoreError::Unusable(error.to_string()))?
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn recover(&self, now: Timestamp) -> Result<()> {
+        self.writer.write(move |db| upkeep::recover(db, now)).await
+    }
+
+    async fn lease_source(&self, source: &str, token: Token, now: Timestamp) -> Result<Option<SourceLease>> {
+        let source = source.to_owned();
+        self.writer.write(move |db| intake::lease_source(db, source, token, now)).await
+    }
+
+    async fn cursor(&self, source: &str) -> Result<Option<Cursor>> {
+        let source = source.to_owned();
+        self.read(move |db| intake::cursor(db, &source)).await
+    }
+
+    async fn note_delivery(&self, source: &str, hints: Vec<Hint>, now: Timestamp) -> Result<usize> {
+        let source = source.to_owned();
+        self.writer.write(move |db| intake::note_delivery(db, &source, &hints, now)).await
+    }
+
+    async fn commit_page(&self, lease: &SourceLease, page: PageCommit, now: Timestamp) -> Result<PageSaved> {
+        let lease = lease.clone();
+        self.writer.write(move |db| intake::commit_page(db, &lease, &page, now)).await
+    }
+
+    async fn take_hints(&self, lease: &SourceLease, max: usize, now: Timestamp) -> Result<HintBatch> {
+        let source = lease.source.clone();
+        let next_at = self.read(move |db| intake::next_hint(db, &source)).await?;
+        if next_at.is_none_or(|at| at > now) {
+            return Ok(HintBatch { hints: Vec::new(), next_at });
+        }
+        let lease = lease.clone();
+        self.writer.write(move |db| intake::take_hints(db, &lease, max, now)).await
+    }
+
+    async fn commit_fetched(
+        &self,
+        lease: &SourceLease,
+        fetched: Vec<FetchedCase>,
+        now: Timestamp,
+    ) -> Result<usize> {
+        let lease = lease.clone();
+        self.writer.write(move |db| intake::commit_fetched(db, &lease, &fetched, now)).await
+    }
+
+    async fn lease_due(&self, token: Token, max: usize, now: Timestamp) -> Result<DueBatch> {
+        let outlook = self.read(work::outlook).await?;
+        if !outlook.waking && outlook.next_at.is_none_or(|at| at > now) {
+            return Ok(DueBatch { cases: Vec::new(), next_at: outlook.next_at });
+        }
+        let leased = self.writer.write(move |db| work::lease_due(db, token, max, now)).await?;
+        self.read(move |db| work::load(db, leased, token)).await
+    }
+
+    async fn commit_outcomes(
+        &self,
+        outcomes: Vec<OutcomeCommit>,
+        watched: Watched,
+        now: Timestamp,
+    ) -> Result<usize> {
+        self.writer.write(move |db| work::commit_outcomes(db, &outcomes, watched, now)).await
+    }
+
+    async fn lease_actions(
+        &self,
+        lease: &SourceLease,
+        brakes: Brakes,
+        now: Timestamp,
+    ) -> Result<ActionBatch> {
+        let source = lease.source.clone();
+        let next_at = self.read(move |db| outbox::next_action(db, &source)).await?;
+        if next_at.is_none_or(|at| at > now) {
+            return Ok(ActionBatch { next_at, ..ActionBatch::default() });
+        }
+        let lease = lease.clone();
+        self.writer.write(move |db| outbox::lease_actions(db, &lease, brakes, now)).await
+    }
+
+    async fn settle(
+        &self,
+        lease: &SourceLease,
+        settlements: Vec<Settlement>,
+        now: Timestamp,
+    ) -> Result<usize> {
+        let lease = lease.clone();
+        self.writer.write(move |db| outbox::settle(db, &lease, &settlements, now)).await
+    }
+
+    async fn wake_all(&self, epoch: &str, now: Timestamp) -> Result<()> {
+        let epoch = epoch.to_owned();
+        self.writer.write(move |db| upkeep::wake_all(db, &epoch, now)).await
+    }
+
+    async fn sweep(&self, retention: Retention, now: Timestamp) -> Result<Swept> {
+        let swept = self.writer.write(move |db| upkeep::sweep(db, retention, now)).await?;
+        let path = self.path.clone();
+        // Outside of the writer's transaction, where a checkpoint could not run.
+        self.read(move |db| upkeep::shrink_log(db, &path)).await?;
+        Ok(swept)
+    }
+
+    async fn order(&self, order: Order, now: Timestamp) -> Result<usize> {
+        self.writer.write(move |db| upkeep::order(db, order, now)).await
+    }
+
+    async fn find_cases(&self, name: &str) -> Result<Vec<StateRow>> {
+        let name = name.to_owned();
+        self.read(move |db| reads::find_cases(db, &name)).await
+    }
+
+    async fn states(&self, after: i64, max: usize) -> Result<Vec<StateRow>> {
+        self.read(move |db| reads::states(db, after, max)).await
+    }
+
+    async fn open_flags(&self, max: usize) -> Result<Vec<FlagRow>> {
+        self.read(move |db| reads::open_flags(db, max)).await
+    }
+
+    async fn decisions(&self, case: i64) -> Result<Vec<DecisionRow>> {
+        self.read(move |db| reads::decisions(db, case)).await
+    }
+
+    async fn parked(&self) -> Result<Vec<ParkedRow>> {
+        self.read(reads::parked).await
+    }
+
+    async fn wanted(&self, case: i64) -> Result<Vec<Wanted>> {
+        self.read(move |db| reads::wanted(db, case)).await
+    }
+
+    async fn sources(&self, now: Timestamp) -> Result<Vec<SourceRow>> {
+        self.read(move |db| reads::sources(db, now)).await
+    }
+
+    async fn counts(&self, now: Timestamp) -> Result<Counts> {
+        self.read(move |db| reads::counts(db, now)).await
+    }
+}

@@ -1,0 +1,162 @@
+//! Opening the database: one process only, the right SQLite, the right settings, the right schema, checked after an
+//! unclean stop.
+
+use crate::store::StoreError;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// SQLite before this has a race that can corrupt a database in WAL mode. <https://www.sqlite.org/wal.html#walresetbug>
+const SQLITE_MIN: i32 = 3_051_003;
+/// Databases up to this size are checked before work begins, larger ones beside it.
+const CHECK_AT_ONCE_BYTES: u64 = 64 * 1024 * 1024;
+/// The write-ahead log is copied back after this many pages.
+const CHECKPOINT_PAGES: u32 = 4_000;
+const STATEMENTS_MAX: usize = 160;
+
+/// Each entry takes the schema one version up.
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+
+/// An opened database.
+pub struct Opened {
+    pub connection: Connection,
+    /// Held as long as the store lives.
+    pub lock: File,
+    pub start: Start,
+}
+
+/// How the database was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// The last process did not close it.
+    pub unclean: bool,
+    /// It is an older copy: another process has used a later one.
+    pub restored: bool,
+    pub new: bool,
+}
+
+pub fn open(path: &Path, instance: u64) -> Result<Opened, StoreError> {
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(StoreError::Unusable(format!(
+            "SQLite {} has a known corruption race",
+            rusqlite::version()
+        )));
+    }
+    let lock = lock(path)?;
+    let connection = Connection::open(path)?;
+    settle_in(&connection, "synchronous = FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "cache_size", -16_000)?;
+    migrate(&connection)?;
+    let start = take_over(&connection, &side_file(path), instance)?;
+    if start.unclean && size(path) <= CHECK_AT_ONCE_BYTES {
+        check(&connection)?;
+    } else if start.unclean {
+        check_beside(path.to_owned());
+    }
+    Ok(Opened { connection, lock, start })
+}
+
+/// A connection that cannot write.
+pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    settle_in(&connection, "query_only = ON")?;
+    connection.pragma_update(None, "cache_size", -4_000)?;
+    Ok(connection)
+}
+
+fn settle_in(connection: &Connection, last: &str) -> Result<(), StoreError> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA {last};"
+    ))?;
+    Ok(())
+}
+
+/// One process at a time.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let name = path.with_extension("lock");
+    let unusable = |error: std::io::Error| StoreError::Unusable(format!("{}: {error}", name.display()));
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+fn migrate(connection: &Connection) -> Result<(), StoreError> {
+    let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > MIGRATIONS.len() {
+        return Err(StoreError::Unusable(format!(
+            "schema version {found} was written by a newer dutyd; this one knows up to {}",
+            MIGRATIONS.len()
+        )));
+    }
+    for (version, step) in MIGRATIONS.iter().enumerate().skip(found) {
+        let version = version + 1;
+        connection
+            .execute_batch(&format!("BEGIN IMMEDIATE; {step} PRAGMA user_version = {version}; COMMIT;"))?;
+    }
+    Ok(())
+}
+
+/// Beside the database: who used it last and how often it was opened. If it does not match what the database says, the
+/// database is a copy from before.
+fn side_file(path: &Path) -> PathBuf {
+    path.with_extension("boot")
+}
+
+fn take_over(connection: &Connection, side: &Path, instance: u64) -> Result<Start, StoreError> {
+    let known = meta(connection, "instance")?;
+    let boots: u64 = meta(connection, "boots")?.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let unclean = meta(connection, "clean")?.is_some_and(|clean| clean == "0");
+    let id = known.clone().unwrap_or_else(|| format!("{instance:016x}"));
+    let beside = std::fs::read_to_string(side).ok();
+    let restored = known.is_some() && beside.as_deref() != Some(&format!("{id} {boots}"));
+    let boots = boots + 1;
+    set_meta(connection, "instance", &id)?;
+    set_meta(connection, "clean", "0")?;
+    // The side file first: a crash in between looks like a restored copy, which costs a scan and loses nothing.
+    std::fs::write(side, format!("{id} {boots}"))
+        .map_err(|error| StoreError::Unusable(format!("{}: {error}", side.display())))?;
+    set_meta(connection, "boots", &boots.to_string())?;
+    Ok(Start { unclean, restored, new: known.is_none() })
+}
+
+pub fn meta(connection: &Connection, key: &str) -> Result<Option<String>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+}
+
+pub fn set_meta(connection: &Connection, key: &str, value: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value")?
+        .execute([key, value])?;
+    Ok(())
+}
+
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
+fn check(connection: &Connection) -> Result<(), StoreError> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(StoreError::Broken(format!("the database is damaged: {found}"))) }
+}
+
+/// A large database is checked while work goes on: a start must not take minutes.
+fn check_beside(path: PathBuf) {
+    let checked = std::thread::Builder::new().name("store check".to_owned()).spawn(move || {
+        match open_reader(&path).and_then(|connection| check(&connection)) {
+            Ok(()) => tracing::info!(database = %path.display(), "database checked after an unclean stop"),
+            Err(error) => tracing::error!(
+                database = %path.display(), %error,
+                "the database is damaged: stop dutyd, move the file away and start again; it is rebuilt from the vendors"
+            ),
+        }
+    });
+    drop(checked);
+}

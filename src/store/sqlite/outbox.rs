@@ -1,0 +1,267 @@
+//! Wanted marks on their way to the vendor: what is wanted, what may be sent, what became of it.
+
+use super::rows::{add_news, at, held, ms};
+use super::work::note_revision;
+use crate::store::{
+    ActionBatch, Brakes, LEASE_LIFE, LeasedAction, OutcomeCommit, Result, Settlement, SourceLease,
+    StoreError, Verdict,
+};
+use dutyd_core::action::Action;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeSet;
+
+pub const READY: i64 = 0;
+pub const HELD: i64 = 1;
+pub const WAITING: i64 = 2;
+pub const FLYING: i64 = 3;
+pub const UNKNOWN: i64 = 4;
+pub const PARKED: i64 = 5;
+
+pub fn stage_word(stage: i64) -> &'static str {
+    match stage {
+        READY => "ready",
+        HELD => "held",
+        WAITING => "waiting",
+        FLYING => "flying",
+        UNKNOWN => "unknown",
+        _ => "parked",
+    }
+}
+
+/// `writes_per_hour` is counted by minutes.
+const MINUTE_MS: i64 = 60_000;
+pub const HOUR_MINUTES: i64 = 60;
+
+/// Takes up what an outcome wants: one row per slot, the newest generation replacing an unsent older one. What may
+/// already have been sent keeps its attempts, so that it is asked about first.
+pub fn want(db: &Connection, outcome: &OutcomeCommit, now: Timestamp) -> Result<()> {
+    let stage = if outcome.held { HELD } else { READY };
+    for action in &outcome.actions {
+        upsert(db, outcome.case, action, stage, outcome.rank, now)?;
+    }
+    for slot in &outcome.withdrawn {
+        db.prepare_cached("DELETE FROM outbox WHERE case_id = ?1 AND slot = ?2 AND attempts = 0")?
+            .execute(params![outcome.case, slot])?;
+    }
+    if outcome.state.is_some() && !outcome.held {
+        db.prepare_cached("UPDATE outbox SET stage = ?2 WHERE case_id = ?1 AND stage = ?3")?.execute([
+            outcome.case,
+            READY,
+            HELD,
+        ])?;
+    }
+    Ok(())
+}
+
+pub fn upsert(
+    db: &Connection,
+    case: i64,
+    action: &Action,
+    stage: i64,
+    rank: i64,
+    now: Timestamp,
+) -> Result<()> {
+    let body = serde_json::to_string(action)
+        .map_err(|error| StoreError::Corrupt { what: "action", because: error.to_string() })?;
+    db.prepare_cached(
+        "INSERT INTO outbox (source, case_id, slot, generation, stage, rank, since, body)
+         SELECT source, id, ?2, ?3, ?4, ?5, ?6, ?7 FROM cases WHERE id = ?1
+         ON CONFLICT DO UPDATE SET generation = excluded.generation, body = excluded.body, rank = excluded.rank,
+           stage = CASE WHEN stage = 5 THEN excluded.stage ELSE stage END,
+           attempts = CASE WHEN stage = 5 THEN 0 ELSE attempts END
+         WHERE excluded.generation >= generation",
+    )?
+    .execute(params![
+        case,
+        action.slot.word(),
+        i64::try_from(action.generation).unwrap_or(i64::MAX),
+        stage,
+        rank,
+        ms(now),
+        body
+    ])?;
+    Ok(())
+}
+
+pub fn next_action(db: &Connection, source: &str) -> Result<Option<Timestamp>> {
+    let found: Option<i64> = db
+        .prepare_cached("SELECT id FROM source WHERE name = ?1 AND NOT paused")?
+        .query_row([source], |row| row.get(0))
+        .optional()?;
+    let Some(source) = found else { return Ok(None) };
+    let ready =
+        db.prepare_cached("SELECT 1 FROM outbox WHERE source = ?1 AND stage = 0")?.exists([source])?;
+    if ready { Ok(Some(Timestamp::MIN)) } else { next_waiting(db, source) }
+}
+
+fn next_waiting(db: &Connection, source: i64) -> Result<Option<Timestamp>> {
+    let first: Option<i64> = db
+        .prepare_cached("SELECT min(ready_at) FROM outbox WHERE source = ?1 AND stage BETWEEN 2 AND 4")?
+        .query_row([source], |row| row.get(0))?;
+    Ok(first.map(at))
+}
+
+pub fn lease_actions(
+    db: &Connection,
+    lease: &SourceLease,
+    brakes: Brakes,
+    now: Timestamp,
+) -> Result<ActionBatch> {
+    let source = held(db, lease)?.id;
+    db.prepare_cached(
+        "UPDATE outbox SET stage = 0, token = NULL WHERE source = ?1 AND stage BETWEEN 2 AND 4 AND ready_at <= ?2",
+    )?
+    .execute([source, ms(now)])?;
+    let (room, free_at) = budget(db, source, brakes.writes_per_hour, now)?;
+    let cases = first_cases(db, source, brakes.cases_max.min(room))?;
+    let mut batch = ActionBatch::default();
+    for case in &cases {
+        lease_case(db, *case, lease, now, &mut batch)?;
+    }
+    let left = next_action(db, &lease.source)?;
+    if cases.is_empty() && room == 0 && left.is_some_and(|at| at <= now) {
+        batch.braked_until = free_at;
+    }
+    batch.next_at = if batch.braked_until.is_some() { free_at } else { left };
+    Ok(batch)
+}
+
+/// Records that may still be written in this hour, and when there will be more.
+fn budget(db: &Connection, source: i64, per_hour: u32, now: Timestamp) -> Result<(usize, Option<Timestamp>)> {
+    let from = ms(now).div_euclid(MINUTE_MS) - HOUR_MINUTES;
+    let (spent, first): (i64, Option<i64>) = db
+        .prepare_cached(
+            "SELECT coalesce(sum(writes), 0), min(minute) FROM spent WHERE source = ?1 AND minute > ?2",
+        )?
+        .query_row([source, from], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let room = usize::try_from(i64::from(per_hour) - spent).unwrap_or(0);
+    Ok((room, first.map(|minute| at((minute + HOUR_MINUTES) * MINUTE_MS))))
+}
+
+/// The most severe, then the oldest.
+fn first_cases(db: &Connection, source: i64, max: usize) -> Result<Vec<i64>> {
+    let mut statement =
+        db.prepare_cached("SELECT case_id FROM outbox WHERE source = ?1 AND stage = 0 ORDER BY rank, id")?;
+    let mut rows = statement.query([source])?;
+    let (mut cases, mut seen) = (Vec::new(), BTreeSet::new());
+    while cases.len() < max
+        && let Some(row) = rows.next()?
+    {
+        let case = row.get(0)?;
+        if seen.insert(case) {
+            cases.push(case);
+        }
+    }
+    Ok(cases)
+}
+
+fn lease_case(
+    db: &Connection,
+    case: i64,
+    lease: &SourceLease,
+    now: Timestamp,
+    batch: &mut ActionBatch,
+) -> Result<()> {
+    let mut ready = db.prepare_cached(
+        "SELECT id, attempts, body FROM outbox WHERE case_id = ?1 AND stage = 0 ORDER BY id",
+    )?;
+    let rows = ready.query_map([case], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, String>(2)?))
+    })?;
+    let until = ms(now.saturating_add(LEASE_LIFE).unwrap_or(now));
+    for row in rows {
+        let (row, attempts, body) = row?;
+        let action = serde_json::from_str(&body)
+            .map_err(|error| StoreError::Corrupt { what: "action", because: error.to_string() })?;
+        db.prepare_cached(
+            "UPDATE outbox SET stage = 3, token = ?2, ready_at = ?3, attempts = attempts + 1 WHERE id = ?1",
+        )?
+        .execute([row, lease.token.0, until])?;
+        batch.actions.push(LeasedAction {
+            row,
+            token: lease.token,
+            case,
+            action,
+            attempt: attempts + 1,
+            ask_first: attempts > 0,
+        });
+    }
+    Ok(())
+}
+
+pub fn settle(
+    db: &Connection,
+    lease: &SourceLease,
+    settlements: &[Settlement],
+    now: Timestamp,
+) -> Result<usize> {
+    let source = held(db, lease)?.id;
+    let (mut settled, mut written) = (0, BTreeSet::new());
+    for settlement in settlements {
+        let flying: Option<i64> = db
+            .prepare_cached("SELECT generation FROM outbox WHERE id = ?1 AND token = ?2 AND stage = 3")?
+            .query_row([settlement.row, settlement.token.0], |row| row.get(0))
+            .optional()?;
+        let Some(generation) = flying else { continue };
+        let newer = generation > i64::try_from(settlement.generation).unwrap_or(i64::MAX);
+        settle_one(db, settlement, newer, now)?;
+        settled += 1;
+        if matches!(settlement.verdict, Verdict::Done { .. } | Verdict::Unknown { .. }) {
+            written.insert(settlement.case);
+        }
+    }
+    note_writes(db, source, i64::try_from(written.len()).unwrap_or(i64::MAX), now)?;
+    Ok(settled)
+}
+
+/// `newer`: a newer want took the slot while this one was on its way.
+fn settle_one(db: &Connection, settlement: &Settlement, newer: bool, now: Timestamp) -> Result<()> {
+    let row = settlement.row;
+    let put = |stage: i64, ready_at: Option<Timestamp>, uncount: bool, because: &str| {
+        db.prepare_cached(
+            "UPDATE outbox SET stage = ?2, token = NULL, ready_at = ?3, attempts = attempts - ?4, because = ?5
+             WHERE id = ?1",
+        )?
+        .execute(params![row, stage, ready_at.map(ms), uncount, because])
+    };
+    match &settlement.verdict {
+        Verdict::Done { receipt, news } => {
+            if newer {
+                db.prepare_cached(
+                    "UPDATE outbox SET stage = 0, token = NULL, attempts = 0, because = NULL WHERE id = ?1",
+                )?
+                .execute([row])?;
+            } else {
+                db.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([row])?;
+            }
+            if let Some(revision) = receipt.revision {
+                note_revision(db, settlement.case, revision)?;
+            }
+            add_news(db, settlement.case, news, now)?;
+        }
+        Verdict::Retry { at, counted, because } => {
+            put(WAITING, Some(*at), !counted, because)?;
+        }
+        Verdict::Unknown { ask_at, because } => {
+            put(UNKNOWN, Some(*ask_at), false, because)?;
+        }
+        // A newer want deserves its own try.
+        Verdict::Parked { because } => {
+            put(if newer { READY } else { PARKED }, None, newer, because)?;
+        }
+    }
+    Ok(())
+}
+
+fn note_writes(db: &Connection, source: i64, records: i64, now: Timestamp) -> Result<()> {
+    if records > 0 {
+        db.prepare_cached(
+            "INSERT INTO spent VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET writes = writes + excluded.writes",
+        )?
+        .execute([source, ms(now).div_euclid(MINUTE_MS), records])?;
+        db.prepare_cached("UPDATE source SET writes = writes + ?2 WHERE id = ?1")?
+            .execute([source, records])?;
+    }
+    Ok(())
+}

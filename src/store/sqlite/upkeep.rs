@@ -1,0 +1,254 @@
+//! Upkeep: after a start or a jump, after a change of policy, retention, and what operators order.
+
+use super::open::{meta, set_meta};
+use super::outbox;
+use super::rows::{ms, tally, wake};
+use super::surroundings;
+use crate::store::{LEASE_LIFE, Order, Result, Retention, StoreError, Swept};
+use dutyd_core::case::CaseKey;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+use std::path::Path;
+
+/// Cases that one slice of a change of policy makes due.
+const WAKE_MAX: usize = 1_000;
+/// Cases forgotten by one sweep.
+const FORGET_MAX: usize = 500;
+/// Delivery ids forgotten by one sweep.
+const PURGE_MAX: usize = 10_000;
+/// The write-ahead log is cut when it is larger than this.
+const LOG_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Drops all leases. What was in flight may have arrived: it becomes unknown.
+pub fn recover(db: &Connection, now: Timestamp) -> Result<()> {
+    let now_ms = ms(now);
+    let quiet_until = ms(now.saturating_add(LEASE_LIFE).unwrap_or(now));
+    db.execute("UPDATE source SET token = NULL, lease_until = NULL WHERE token IS NOT NULL", [])?;
+    db.execute("UPDATE due SET token = NULL, ready_at = ?1 WHERE token IS NOT NULL", [now_ms])?;
+    db.execute("UPDATE hint SET ready_at = ?1, taken = 0 WHERE taken", [now_ms])?;
+    db.execute(
+        "UPDATE outbox SET stage = 4, token = NULL, ready_at = min(ready_at, ?1) WHERE stage = 3",
+        [quiet_until],
+    )?;
+    Ok(())
+}
+
+/// The database is an older copy: nothing it says about writes or cursors can be relied on. All sources are read from
+/// the beginning, which repeats nothing, and everything wanted is asked about before it is sent.
+pub fn distrust(db: &Connection, now: Timestamp) -> Result<()> {
+    db.execute("UPDATE outbox SET attempts = max(attempts, 1)", [])?;
+    db.execute("UPDATE outbox SET stage = 4, ready_at = ?1 WHERE stage IN (0, 2)", [ms(now)])?;
+    db.execute("UPDATE source SET cursor = NULL, cursor_version = NULL, imported = 0", [])?;
+    db.execute("UPDATE cases SET full_ms = NULL, full_count = NULL, digest = NULL", [])?;
+    Ok(())
+}
+
+/// Which policy the open cases were last made due for, and how far that is.
+const EPOCH: &str = "policy";
+const WALK: &str = "policy_walk";
+
+pub fn wake_all(db: &Connection, epoch: &str, now: Timestamp) -> Result<()> {
+    let known = meta(db, EPOCH)?;
+    if known.as_deref() == Some(epoch) {
+        return Ok(());
+    }
+    set_meta(db, EPOCH, epoch)?;
+    set_meta(db, WALK, &format!("deadlines {} 0", ms(now)))
+}
+
+pub fn is_waking(db: &Connection) -> Result<bool> {
+    Ok(meta(db, WALK)?.is_some_and(|walk| walk != "done"))
+}
+
+/// Makes the next slice due: first the cases with a deadline, nearest first, then the open ones without.
+pub fn wake_slice(db: &Connection, now: Timestamp) -> Result<()> {
+    let Some(walk) = meta(db, WALK)? else { return Ok(()) };
+    let mut parts = walk.split(' ');
+    let pass = parts.next().unwrap_or_default();
+    let mut number = || parts.next().and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    let (after, after_case) = (number(), number());
+    let next = match pass {
+        "deadlines" => wake_deadlines(db, after, after_case, now)?,
+        "rest" => wake_rest(db, after, now)?,
+        _ => return Ok(()),
+    };
+    set_meta(db, WALK, &next)
+}
+
+fn wake_deadlines(db: &Connection, after: i64, after_case: i64, now: Timestamp) -> Result<String> {
+    let cases: Vec<(i64, i64)> = db
+        .prepare_cached(
+            "SELECT ready_at, case_id FROM due WHERE ready_at IS NOT NULL AND (ready_at, case_id) > (?1, ?2)
+             ORDER BY ready_at, case_id LIMIT ?3",
+        )?
+        .query_map(params![after, after_case, WAKE_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<std::result::Result<_, _>>()?;
+    for (_, case) in &cases {
+        wake(db, *case, now)?;
+    }
+    Ok(match cases.last() {
+        Some((ready_at, case)) if cases.len() == WAKE_MAX => format!("deadlines {ready_at} {case}"),
+        _ => "rest 0 0".to_owned(),
+    })
+}
+
+fn wake_rest(db: &Connection, after: i64, now: Timestamp) -> Result<String> {
+    let rows: Vec<(i64, bool)> = db
+        .prepare_cached(
+            "SELECT case_id, open AND ready_at IS NULL FROM due WHERE case_id > ?1 ORDER BY case_id LIMIT ?2",
+        )?
+        .query_map(params![after, WAKE_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<std::result::Result<_, _>>()?;
+    for (case, _) in rows.iter().filter(|(_, idle)| *idle) {
+        wake(db, *case, now)?;
+    }
+    Ok(match rows.last() {
+        Some((case, _)) if rows.len() == WAKE_MAX => format!("rest {case} 0"),
+        _ => "done".to_owned(),
+    })
+}
+
+pub fn sweep(db: &Connection, retention: Retention, now: Timestamp) -> Result<Swept> {
+    let before = ms(now.saturating_sub(retention.closed).unwrap_or(Timestamp::MIN));
+    let old: Vec<i64> = db
+        .prepare_cached(
+            "SELECT id FROM cases WHERE open = 0 AND updated_at IS NOT NULL AND updated_at < ?1
+               AND NOT EXISTS (SELECT 1 FROM outbox WHERE case_id = cases.id)
+               AND NOT EXISTS (SELECT 1 FROM inbox WHERE case_id = cases.id)
+             ORDER BY updated_at LIMIT ?2",
+        )?
+        .query_map(params![before, FORGET_MAX], |row| row.get(0))?
+        .collect::<std::result::Result<_, _>>()?;
+    for case in &old {
+        forget(db, *case)?;
+    }
+    let day = ms(now.saturating_sub(retention.deliveries).unwrap_or(Timestamp::MIN)).div_euclid(86_400_000);
+    let deliveries = db.execute(
+        "DELETE FROM delivery WHERE (day, hash) IN (SELECT day, hash FROM delivery WHERE day < ?1 LIMIT ?2)",
+        params![day, PURGE_MAX],
+    )?;
+    let minute = ms(now).div_euclid(60_000) - outbox::HOUR_MINUTES;
+    db.execute("DELETE FROM spent WHERE minute <= ?1", [minute])?;
+    let more = old.len() == FORGET_MAX || deliveries == PURGE_MAX;
+    Ok(Swept { cases: old.len(), deliveries, more })
+}
+
+/// Everything about one case, its log of decisions too.
+fn forget(db: &Connection, case: i64) -> Result<()> {
+    surroundings::leave(db, case)?;
+    db.prepare_cached(
+        "UPDATE source SET cases = cases - 1 WHERE id = (SELECT source FROM cases WHERE id = ?1)",
+    )?
+    .execute([case])?;
+    let decisions = db.prepare_cached("DELETE FROM decision WHERE case_id = ?1")?.execute([case])?;
+    tally(db, "decisions", -i64::try_from(decisions).unwrap_or(0))?;
+    for statement in [
+        "DELETE FROM flag WHERE case_id = ?1",
+        "DELETE FROM state WHERE case_id = ?1",
+        "DELETE FROM due WHERE case_id = ?1",
+        "DELETE FROM cases WHERE id = ?1",
+    ] {
+        db.prepare_cached(statement)?.execute([case])?;
+    }
+    Ok(())
+}
+
+/// Copies the write-ahead log back and cuts it, when it has grown.
+pub fn shrink_log(db: &Connection, path: &Path) -> Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let size = std::fs::metadata(log).map_or(0, |meta| meta.len());
+    if size > LOG_BYTES_MAX { truncate_log(db) } else { Ok(()) }
+}
+
+pub fn truncate_log(db: &Connection) -> Result<()> {
+    // Answers "busy" instead of failing while somebody reads; the next sweep tries again.
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok(())
+}
+
+pub fn order(db: &Connection, order: Order, now: Timestamp) -> Result<usize> {
+    Ok(match order {
+        Order::Pause { source, paused } => {
+            db.execute("UPDATE source SET paused = ?2 WHERE name = ?1", params![source, paused])?
+        }
+        Order::RetryParked { id } => retry_parked(db, id.as_deref(), now)?,
+        Order::DropParked { id } => drop_parked(db, id.as_deref())?,
+        Order::Refetch { keys } => keys.iter().map(|key| refetch(db, key, now)).sum::<Result<usize>>()?,
+        Order::Rewind { source } => db.execute(
+            "UPDATE source SET cursor = NULL, cursor_version = NULL, imported = 0 WHERE name = ?1",
+            [source],
+        )?,
+        Order::Want { actions } => {
+            let mut met = 0;
+            for action in &actions {
+                if let Some(case) = case_of(db, &action.case)? {
+                    outbox::upsert(db, case, action, outbox::READY, 0, now)?;
+                    met += 1;
+                }
+            }
+            met
+        }
+    })
+}
+
+fn case_of(db: &Connection, key: &CaseKey) -> Result<Option<i64>> {
+    let source = super::rows::source_id(db, &key.source)?;
+    Ok(super::rows::known(db, source, &key.id)?.map(|known| known.id))
+}
+
+/// `w12` is a write, `r7` a record.
+fn split(id: Option<&str>) -> Result<(Option<i64>, Option<i64>)> {
+    let Some(id) = id else { return Ok((None, None)) };
+    let unknown = || StoreError::Unusable(format!("no parked entry {id:?}; `parked list` shows them"));
+    let (kind, number) = id.split_at_checked(1).ok_or_else(unknown)?;
+    let number = number.parse().map_err(|_| unknown())?;
+    match kind {
+        "w" => Ok((Some(number), None)),
+        "r" => Ok((None, Some(number))),
+        _ => Err(unknown()),
+    }
+}
+
+fn retry_parked(db: &Connection, id: Option<&str>, now: Timestamp) -> Result<usize> {
+    let (write, record) = split(id)?;
+    let mut met = 0;
+    if record.is_none() {
+        met += db.execute(
+            "UPDATE outbox SET stage = 0, because = NULL WHERE stage = 5 AND id = coalesce(?1, id)",
+            [write],
+        )?;
+    }
+    if write.is_none() {
+        db.execute(
+            "INSERT INTO hint (source, vendor_id, lane, ready_at, since)
+             SELECT source, record, 0, ?2, ?2 FROM quarantine WHERE id = coalesce(?1, id)
+             ON CONFLICT DO UPDATE SET rings = rings + 1, ready_at = excluded.ready_at",
+            params![record, ms(now)],
+        )?;
+        met += db.execute("DELETE FROM quarantine WHERE id = coalesce(?1, id)", [record])?;
+    }
+    Ok(met)
+}
+
+fn drop_parked(db: &Connection, id: Option<&str>) -> Result<usize> {
+    let (write, record) = split(id)?;
+    let mut met = 0;
+    if record.is_none() {
+        met += db.execute("DELETE FROM outbox WHERE stage = 5 AND id = coalesce(?1, id)", [write])?;
+    }
+    if write.is_none() {
+        met += db.execute("DELETE FROM quarantine WHERE id = coalesce(?1, id)", [record])?;
+    }
+    Ok(met)
+}
+
+fn refetch(db: &Connection, key: &CaseKey, now: Timestamp) -> Result<usize> {
+    let source = super::rows::source_id(db, &key.source)?;
+    Ok(db
+        .prepare_cached(
+            "INSERT INTO hint (source, vendor_id, lane, ready_at, since) VALUES (?1, ?2, 0, ?3, ?3)
+             ON CONFLICT DO UPDATE SET rings = rings + 1, lane = 0",
+        )?
+        .execute(params![source, key.id, ms(now)])?)
+}

@@ -1,0 +1,170 @@
+//! The one thread that writes: it owns the connection and commits many requests with one sync.
+//!
+//! Must not know: what the requests do.
+
+use crate::store::StoreError;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that may wait for the writer; more wait outside.
+const QUEUE_MAX: usize = 4_096;
+/// Requests of one transaction.
+const BATCH_MAX: usize = 512;
+
+/// A request: given the connection it runs, given an error it only passes that on.
+type Work = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Answer + Send>;
+
+/// What a request came to before the commit, and how to tell its sender once the commit is known.
+struct Answer {
+    failed: Option<StoreError>,
+    tell: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+enum Request {
+    Work(Work),
+    Close(oneshot::Sender<()>),
+}
+
+/// Sends requests to the writer thread.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    queue: mpsc::Sender<Request>,
+}
+
+impl Writer {
+    /// `closing` runs last, when the store is closed in order.
+    pub fn start(
+        connection: Connection,
+        closing: impl FnOnce(&Connection) + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let (queue, requests) = mpsc::channel(QUEUE_MAX);
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || serve(&connection, requests, closing))
+            .map_err(|error| StoreError::Unusable(error.to_string()))?;
+        Ok(Self { queue })
+    }
+
+    /// Runs `work` inside a transaction that others may share; returns once it is on the disk. An error undoes what
+    /// `work` did, and nothing else.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (told, answer) = oneshot::channel();
+        let work: Work = Box::new(move |connection| {
+            let result = connection.and_then(work);
+            let failed = result.as_ref().err().cloned();
+            // A sender that went away does not want to know.
+            let tell = Box::new(move |committed: Result<(), StoreError>| {
+                drop(told.send(committed.and(result)));
+            });
+            Answer { failed, tell }
+        });
+        self.queue.send(Request::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Finishes what is queued and ends the thread.
+    pub async fn close(&self) {
+        let (told, closed) = oneshot::channel();
+        if self.queue.send(Request::Close(told)).await.is_ok() {
+            drop(closed.await);
+        }
+    }
+}
+
+fn serve(
+    connection: &Connection,
+    mut requests: mpsc::Receiver<Request>,
+    closing: impl FnOnce(&Connection) + Send + 'static,
+) {
+    let mut broken: Option<StoreError> = None;
+    while let Some(request) = requests.blocking_recv() {
+        let mut batch = Vec::new();
+        let mut close = None;
+        let mut next = Some(request);
+        while let Some(request) = next.take() {
+            match request {
+                Request::Work(work) => batch.push(work),
+                Request::Close(told) => close = Some(told),
+            }
+            if close.is_none() && batch.len() < BATCH_MAX {
+                next = requests.try_recv().ok();
+            }
+        }
+        match &broken {
+            None => broken = commit_together(connection, batch),
+            // After a failed write or sync nothing is tried again: what the disk holds is unknown.
+            Some(error) => batch.into_iter().for_each(|work| pass_on(work, error)),
+        }
+        if let Some(told) = close {
+            if broken.is_none() {
+                closing(connection);
+            }
+            drop(told.send(()));
+            return;
+        }
+    }
+}
+
+fn pass_on(work: Work, error: &StoreError) {
+    (work(Err(error.clone())).tell)(Err(error.clone()));
+}
+
+/// One transaction for all of `batch`, a savepoint for each. Answers the error that makes the store unusable, if any.
+fn commit_together(connection: &Connection, batch: Vec<Work>) -> Option<StoreError> {
+    if batch.is_empty() {
+        return None;
+    }
+    let mut answers = Vec::with_capacity(batch.len());
+    let mut outcome = run(connection, "BEGIN IMMEDIATE");
+    for work in batch {
+        match &outcome {
+            Ok(()) => outcome = guarded(connection, work, &mut answers),
+            Err(error) => pass_on(work, error),
+        }
+    }
+    let committed = outcome.and_then(|()| run(connection, "COMMIT"));
+    if committed.is_err() && !connection.is_autocommit() {
+        drop(run(connection, "ROLLBACK"));
+    }
+    let failures = answers.iter().filter_map(|answer| answer.failed.as_ref()).chain(committed.as_ref().err());
+    let broken = failures.into_iter().find(|error| error.is_fatal()).cloned();
+    for answer in answers {
+        (answer.tell)(committed.clone());
+    }
+    broken
+}
+
+/// Runs one request so that its failure undoes only itself; an error here undoes the whole transaction.
+fn guarded(connection: &Connection, work: Work, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
+    run(connection, "SAVEPOINT request")?;
+    let answer = work(Ok(connection));
+    let failed = answer.failed.clone();
+    answers.push(answer);
+    match failed {
+        None => {}
+        // A full disk may have undone the transaction already.
+        Some(error) if connection.is_autocommit() => return Err(error),
+        Some(_) => run(connection, "ROLLBACK TO request")?,
+    }
+    run(connection, "RELEASE request")
+}
+
+fn run(connection: &Connection, statement: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(statement)?.execute([])?;
+    Ok(())
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StoreError::Full(error.to_string()),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StoreError::Broken(error.to_string())
+            }
+            _ => StoreError::Unusable(error.to_string()),
+        }
+    }
+}
