@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 /// Carries one request to the configured origin and back. In production reqwest behind budgets; in tests the
@@ -10,6 +10,11 @@ use secrecy::SecretString;
 #[async_trait]
 pub trait Transport: Send + Sync {
     async fn send(&self, request: Request) -> Result<Response, TransportError>;
+
+    /// How far the vendor's clock is ahead of ours, as far as its answers tell.
+    fn offset(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

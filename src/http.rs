@@ -235,6 +235,10 @@ impl Transport for HttpTransport {
         self.take(request.lane)?;
         self.send_signed(request).await
     }
+
+    fn offset(&self) -> SignedDuration {
+        HttpTransport::offset(self)
+    }
 }
 
 #[async_trait]

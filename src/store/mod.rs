@@ -69,9 +69,15 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<usize>;
 
-    /// Actions ready to be sent to one source: all of a case together, most severe first, then oldest.
-    async fn lease_actions(&self, lease: &SourceLease, brakes: Brakes, now: Timestamp)
-    -> Result<ActionBatch>;
+    /// Actions ready to be sent to one source: all of a case together, most severe first, then oldest. `token` names
+    /// this attempt; an answer that comes after it was given up settles nothing.
+    async fn lease_actions(
+        &self,
+        lease: &SourceLease,
+        token: Token,
+        brakes: Brakes,
+        now: Timestamp,
+    ) -> Result<ActionBatch>;
 
     /// What became of leased actions. Answers how many were still under their lease.
     async fn settle(
@@ -82,7 +88,7 @@ pub trait Store: Send + Sync {
     ) -> Result<usize>;
 
     /// The policy changed: every open case becomes due, in slices, nearest deadline first. `epoch` names the policy;
-    /// asking twice for the same one does nothing.
+    /// asking twice for the same one does nothing, unless a reason follows it: `policy+reason`.
     async fn wake_all(&self, epoch: &str, now: Timestamp) -> Result<()>;
 
     /// Retention, delivery ids, checkpoint.

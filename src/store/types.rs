@@ -139,7 +139,6 @@ pub struct OutcomeCommit {
     /// `None`: the state stayed as it was.
     pub state: Option<Sealed>,
     pub number: String,
-    pub revision: Revision,
     /// Present and not done.
     pub open: bool,
     pub status: Status,
@@ -302,6 +301,10 @@ pub enum Order {
     },
     /// Read a source from the beginning.
     Rewind {
+        source: String,
+    },
+    /// Send nothing that was wanted so far until its case changes.
+    Hold {
         source: String,
     },
     /// Send these, whatever was decided.

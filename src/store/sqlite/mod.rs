@@ -31,7 +31,6 @@ pub struct SqliteStore {
     readers: Arc<Mutex<Vec<Connection>>>,
     reading: Arc<Semaphore>,
     start: Start,
-    _lock: std::fs::File,
 }
 
 impl SqliteStore {
@@ -39,9 +38,9 @@ impl SqliteStore {
     pub async fn open(path: &Path, instance: u64, now: Timestamp) -> Result<Self> {
         let opened = open::open(path, instance)?;
         let start = opened.start;
-        let writer = Writer::start(opened.connection, |connection| {
-            drop(open::set_meta(connection, "clean", "1"));
-            drop(upkeep::truncate_log(connection));
+        let writer = Writer::start(opened.connection, opened.lock, |connection| {
+            open::set_meta(connection, "clean", "1").ok();
+            upkeep::truncate_log(connection).ok();
         })?;
         let store = Self {
             path: path.to_owned(),
@@ -49,7 +48,6 @@ impl SqliteStore {
             readers: Arc::default(),
             reading: Arc::new(Semaphore::new(READERS_MAX)),
             start,
-            _lock: opened.lock,
         };
         store.recover(now).await?;
         if start.restored {
@@ -157,6 +155,7 @@ impl Store for SqliteStore {
     async fn lease_actions(
         &self,
         lease: &SourceLease,
+        token: Token,
         brakes: Brakes,
         now: Timestamp,
     ) -> Result<ActionBatch> {
@@ -166,7 +165,7 @@ impl Store for SqliteStore {
             return Ok(ActionBatch { next_at, ..ActionBatch::default() });
         }
         let lease = lease.clone();
-        self.writer.write(move |db| outbox::lease_actions(db, &lease, brakes, now)).await
+        self.writer.write(move |db| outbox::lease_actions(db, &lease, token, brakes, now)).await
     }
 
     async fn settle(
@@ -207,6 +206,10 @@ impl Store for SqliteStore {
 
     async fn open_flags(&self, max: usize) -> Result<Vec<FlagRow>> {
         self.read(move |db| reads::open_flags(db, max)).await
+    }
+
+    async fn around(&self, case: i64) -> Result<Around> {
+        self.read(move |db| surroundings::around(db, case)).await
     }
 
     async fn decisions(&self, case: i64) -> Result<Vec<DecisionRow>> {

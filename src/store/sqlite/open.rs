@@ -33,6 +33,8 @@ pub struct Start {
     /// It is an older copy: another process has used a later one.
     pub restored: bool,
     pub new: bool,
+    /// How often it was opened, this time included.
+    pub boots: u64,
 }
 
 pub fn open(path: &Path, instance: u64) -> Result<Opened, StoreError> {
@@ -123,7 +125,7 @@ fn take_over(connection: &Connection, side: &Path, instance: u64) -> Result<Star
     std::fs::write(side, format!("{id} {boots}"))
         .map_err(|error| StoreError::Unusable(format!("{}: {error}", side.display())))?;
     set_meta(connection, "boots", &boots.to_string())?;
-    Ok(Start { unclean, restored, new: known.is_none() })
+    Ok(Start { unclean, restored, new: known.is_none(), boots })
 }
 
 pub fn meta(connection: &Connection, key: &str) -> Result<Option<String>, StoreError> {

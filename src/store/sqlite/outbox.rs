@@ -4,7 +4,7 @@ use super::rows::{add_news, at, held, ms};
 use super::work::note_revision;
 use crate::store::{
     ActionBatch, Brakes, LEASE_LIFE, LeasedAction, OutcomeCommit, Result, Settlement, SourceLease,
-    StoreError, Verdict,
+    StoreError, Token, Verdict,
 };
 use dutyd_core::action::Action;
 use jiff::Timestamp;
@@ -68,7 +68,7 @@ pub fn upsert(
         "INSERT INTO outbox (source, case_id, slot, generation, stage, rank, since, body)
          SELECT source, id, ?2, ?3, ?4, ?5, ?6, ?7 FROM cases WHERE id = ?1
          ON CONFLICT DO UPDATE SET generation = excluded.generation, body = excluded.body, rank = excluded.rank,
-           stage = CASE WHEN stage = 5 THEN excluded.stage ELSE stage END,
+           stage = CASE WHEN stage IN (0, 5) THEN excluded.stage ELSE stage END,
            attempts = CASE WHEN stage = 5 THEN 0 ELSE attempts END
          WHERE excluded.generation >= generation",
     )?
@@ -105,6 +105,7 @@ fn next_waiting(db: &Connection, source: i64) -> Result<Option<Timestamp>> {
 pub fn lease_actions(
     db: &Connection,
     lease: &SourceLease,
+    token: Token,
     brakes: Brakes,
     now: Timestamp,
 ) -> Result<ActionBatch> {
@@ -117,7 +118,7 @@ pub fn lease_actions(
     let cases = first_cases(db, source, brakes.cases_max.min(room))?;
     let mut batch = ActionBatch::default();
     for case in &cases {
-        lease_case(db, *case, lease, now, &mut batch)?;
+        lease_case(db, *case, token, now, &mut batch)?;
     }
     let left = next_action(db, &lease.source)?;
     if cases.is_empty() && room == 0 && left.is_some_and(|at| at <= now) {
@@ -159,7 +160,7 @@ fn first_cases(db: &Connection, source: i64, max: usize) -> Result<Vec<i64>> {
 fn lease_case(
     db: &Connection,
     case: i64,
-    lease: &SourceLease,
+    token: Token,
     now: Timestamp,
     batch: &mut ActionBatch,
 ) -> Result<()> {
@@ -177,10 +178,10 @@ fn lease_case(
         db.prepare_cached(
             "UPDATE outbox SET stage = 3, token = ?2, ready_at = ?3, attempts = attempts + 1 WHERE id = ?1",
         )?
-        .execute([row, lease.token.0, until])?;
+        .execute([row, token.0, until])?;
         batch.actions.push(LeasedAction {
             row,
-            token: lease.token,
+            token,
             case,
             action,
             attempt: attempts + 1,

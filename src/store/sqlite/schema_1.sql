@@ -51,7 +51,9 @@ CREATE TABLE due (
   ready_at INTEGER,
   token INTEGER,
   rings INTEGER NOT NULL DEFAULT 0,
-  open INTEGER NOT NULL DEFAULT 1
+  open INTEGER NOT NULL DEFAULT 1,
+  -- The last change of policy that made it due.
+  walk INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX due_ready ON due (ready_at) WHERE ready_at IS NOT NULL;
 CREATE INDEX due_leased ON due (token) WHERE token IS NOT NULL;

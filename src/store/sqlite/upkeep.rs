@@ -43,69 +43,97 @@ pub fn distrust(db: &Connection, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Which policy the open cases were last made due for, and how far that is.
+/// Which policy the open cases were last made due for, and how far that is: the number of the walk, its pass, and the
+/// last row it met.
 const EPOCH: &str = "policy";
 const WALK: &str = "policy_walk";
 
+struct Walk {
+    number: i64,
+    pass: Pass,
+    after: (i64, i64),
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Pass {
+    /// Cases with a deadline, nearest first.
+    Deadlines,
+    /// The other open ones.
+    Rest,
+    Done,
+}
+
+impl Walk {
+    fn read(db: &Connection) -> Result<Option<Self>> {
+        let Some(text) = meta(db, WALK)? else { return Ok(None) };
+        let mut parts = text.split(' ').map(|part| part.parse::<i64>().unwrap_or(0));
+        let mut next = || parts.next().unwrap_or(0);
+        let (number, pass) = (next(), next());
+        let pass = [Pass::Deadlines, Pass::Rest].get(usize::try_from(pass).unwrap_or(2)).copied();
+        Ok(Some(Self { number, pass: pass.unwrap_or(Pass::Done), after: (next(), next()) }))
+    }
+
+    fn write(&self, db: &Connection) -> Result<()> {
+        let (at, case) = self.after;
+        set_meta(db, WALK, &format!("{} {} {at} {case}", self.number, self.pass as u8))
+    }
+}
+
 pub fn wake_all(db: &Connection, epoch: &str, now: Timestamp) -> Result<()> {
-    let known = meta(db, EPOCH)?;
-    if known.as_deref() == Some(epoch) {
+    let (policy, again) = epoch.split_once('+').map_or((epoch, false), |(policy, _)| (policy, true));
+    if !again && meta(db, EPOCH)?.as_deref() == Some(policy) {
         return Ok(());
     }
-    set_meta(db, EPOCH, epoch)?;
-    set_meta(db, WALK, &format!("deadlines {} 0", ms(now)))
+    set_meta(db, EPOCH, policy)?;
+    let number = Walk::read(db)?.map_or(1, |walk| walk.number + 1);
+    Walk { number, pass: Pass::Deadlines, after: (ms(now), 0) }.write(db)
 }
 
 pub fn is_waking(db: &Connection) -> Result<bool> {
-    Ok(meta(db, WALK)?.is_some_and(|walk| walk != "done"))
+    Ok(Walk::read(db)?.is_some_and(|walk| walk.pass != Pass::Done))
 }
 
-/// Makes the next slice due: first the cases with a deadline, nearest first, then the open ones without.
+/// Makes the next slice due. What is due already needs no waking.
 pub fn wake_slice(db: &Connection, now: Timestamp) -> Result<()> {
-    let Some(walk) = meta(db, WALK)? else { return Ok(()) };
-    let mut parts = walk.split(' ');
-    let pass = parts.next().unwrap_or_default();
-    let mut number = || parts.next().and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
-    let (after, after_case) = (number(), number());
-    let next = match pass {
-        "deadlines" => wake_deadlines(db, after, after_case, now)?,
-        "rest" => wake_rest(db, after, now)?,
-        _ => return Ok(()),
+    let Some(mut walk) = Walk::read(db)? else { return Ok(()) };
+    let rows = match walk.pass {
+        Pass::Deadlines => with_deadline(db, walk.after)?,
+        Pass::Rest => without_deadline(db, &walk)?,
+        Pass::Done => return Ok(()),
     };
-    set_meta(db, WALK, &next)
+    for (_, case, _) in rows.iter().filter(|(_, _, due)| *due) {
+        wake(db, *case, now)?;
+        db.prepare_cached("UPDATE due SET walk = ?2 WHERE case_id = ?1")?.execute([*case, walk.number])?;
+    }
+    match rows.last() {
+        Some((at, case, _)) if rows.len() == WAKE_MAX => walk.after = (*at, *case),
+        _ if walk.pass == Pass::Deadlines => (walk.pass, walk.after) = (Pass::Rest, (0, 0)),
+        _ => walk.pass = Pass::Done,
+    }
+    walk.write(db)
 }
 
-fn wake_deadlines(db: &Connection, after: i64, after_case: i64, now: Timestamp) -> Result<String> {
-    let cases: Vec<(i64, i64)> = db
-        .prepare_cached(
-            "SELECT ready_at, case_id FROM due WHERE ready_at IS NOT NULL AND (ready_at, case_id) > (?1, ?2)
-             ORDER BY ready_at, case_id LIMIT ?3",
-        )?
-        .query_map(params![after, after_case, WAKE_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<std::result::Result<_, _>>()?;
-    for (_, case) in &cases {
-        wake(db, *case, now)?;
-    }
-    Ok(match cases.last() {
-        Some((ready_at, case)) if cases.len() == WAKE_MAX => format!("deadlines {ready_at} {case}"),
-        _ => "rest 0 0".to_owned(),
-    })
+/// Deadline, case, whether it is to be made due.
+type Row = (i64, i64, bool);
+
+fn with_deadline(db: &Connection, after: (i64, i64)) -> Result<Vec<Row>> {
+    let mut statement = db.prepare_cached(
+        "SELECT ready_at, case_id FROM due WHERE ready_at IS NOT NULL AND (ready_at, case_id) > (?1, ?2)
+         ORDER BY ready_at, case_id LIMIT ?3",
+    )?;
+    let rows = statement
+        .query_map(params![after.0, after.1, WAKE_MAX], |row| Ok((row.get(0)?, row.get(1)?, true)))?;
+    Ok(rows.collect::<std::result::Result<_, _>>()?)
 }
 
-fn wake_rest(db: &Connection, after: i64, now: Timestamp) -> Result<String> {
-    let rows: Vec<(i64, bool)> = db
-        .prepare_cached(
-            "SELECT case_id, open AND ready_at IS NULL FROM due WHERE case_id > ?1 ORDER BY case_id LIMIT ?2",
-        )?
-        .query_map(params![after, WAKE_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<std::result::Result<_, _>>()?;
-    for (case, _) in rows.iter().filter(|(_, idle)| *idle) {
-        wake(db, *case, now)?;
-    }
-    Ok(match rows.last() {
-        Some((case, _)) if rows.len() == WAKE_MAX => format!("rest {case} 0"),
-        _ => "done".to_owned(),
-    })
+fn without_deadline(db: &Connection, walk: &Walk) -> Result<Vec<Row>> {
+    let mut statement = db.prepare_cached(
+        "SELECT case_id, open AND ready_at IS NULL AND walk < ?2 FROM due WHERE case_id > ?1
+         ORDER BY case_id LIMIT ?3",
+    )?;
+    let rows = statement
+        .query_map(params![walk.after.1, walk.number, WAKE_MAX], |row| Ok((0, row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<std::result::Result<_, _>>()?)
 }
 
 pub fn sweep(db: &Connection, retention: Retention, now: Timestamp) -> Result<Swept> {
@@ -179,11 +207,20 @@ pub fn order(db: &Connection, order: Order, now: Timestamp) -> Result<usize> {
             "UPDATE source SET cursor = NULL, cursor_version = NULL, imported = 0 WHERE name = ?1",
             [source],
         )?,
+        Order::Hold { source } => db.execute(
+            "UPDATE outbox SET stage = 1 WHERE stage IN (0, 2)
+               AND source = (SELECT id FROM source WHERE name = ?1)",
+            [source],
+        )?,
         Order::Want { actions } => {
             let mut met = 0;
             for action in &actions {
                 if let Some(case) = case_of(db, &action.case)? {
                     outbox::upsert(db, case, action, outbox::READY, 0, now)?;
+                    db.prepare_cached(
+                        "UPDATE outbox SET stage = 0 WHERE case_id = ?1 AND slot = ?2 AND stage = 1",
+                    )?
+                    .execute(params![case, action.slot.word()])?;
                     met += 1;
                 }
             }

@@ -4,6 +4,7 @@
 
 use crate::store::StoreError;
 use rusqlite::{Connection, ErrorCode};
+use std::fs::File;
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that may wait for the writer; more wait outside.
@@ -26,23 +27,40 @@ enum Request {
 }
 
 /// Sends requests to the writer thread.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Writer {
-    queue: mpsc::Sender<Request>,
+    queue: Option<mpsc::Sender<Request>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Waits until the connection is closed, so that the database can be opened again at once.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the writer was told to whoever was waiting for it.
+            thread.join().ok();
+        }
+    }
 }
 
 impl Writer {
-    /// `closing` runs last, when the store is closed in order.
+    /// `closing` runs last, when the store is closed in order. `lock` is held as long as the connection.
     pub fn start(
         connection: Connection,
+        lock: File,
         closing: impl FnOnce(&Connection) + Send + 'static,
     ) -> Result<Self, StoreError> {
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || serve(&connection, requests, closing))
+            .spawn(move || {
+                serve(&connection, requests, closing);
+                drop(connection);
+                drop(lock);
+            })
             .map_err(|error| StoreError::Unusable(error.to_string()))?;
-        Ok(Self { queue })
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     /// Runs `work` inside a transaction that others may share; returns once it is on the disk. An error undoes what
@@ -57,19 +75,21 @@ impl Writer {
             let failed = result.as_ref().err().cloned();
             // A sender that went away does not want to know.
             let tell = Box::new(move |committed: Result<(), StoreError>| {
-                drop(told.send(committed.and(result)));
+                told.send(committed.and(result)).ok();
             });
             Answer { failed, tell }
         });
-        self.queue.send(Request::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        queue.send(Request::Work(work)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Finishes what is queued and ends the thread.
     pub async fn close(&self) {
         let (told, closed) = oneshot::channel();
-        if self.queue.send(Request::Close(told)).await.is_ok() {
-            drop(closed.await);
+        let Some(queue) = &self.queue else { return };
+        if queue.send(Request::Close(told)).await.is_ok() {
+            closed.await.ok();
         }
     }
 }
@@ -102,7 +122,7 @@ fn serve(
             if broken.is_none() {
                 closing(connection);
             }
-            drop(told.send(()));
+            told.send(()).ok();
             return;
         }
     }
@@ -127,7 +147,7 @@ fn commit_together(connection: &Connection, batch: Vec<Work>) -> Option<StoreErr
     }
     let committed = outcome.and_then(|()| run(connection, "COMMIT"));
     if committed.is_err() && !connection.is_autocommit() {
-        drop(run(connection, "ROLLBACK"));
+        run(connection, "ROLLBACK").ok();
     }
     let failures = answers.iter().filter_map(|answer| answer.failed.as_ref()).chain(committed.as_ref().err());
     let broken = failures.into_iter().find(|error| error.is_fatal()).cloned();

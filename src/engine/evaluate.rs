@@ -1,0 +1,276 @@
+//! Decides what is due: leases a batch, decides on plain threads, commits the batch.
+
+use super::source::Source;
+use super::{EngineError, Shared, Tick, Unit};
+use crate::store::{
+    DueCase, FactsRead, NewFlag, OutcomeCommit, StoreError, Watched, open_news, open_state, seal_state,
+};
+use async_trait::async_trait;
+use dutyd_core::around::GroupKind;
+use dutyd_core::decide::{Outcome, decide, groups};
+use dutyd_core::policy::{Policy, PolicySet};
+use dutyd_core::state::{CaseState, FlagState, News, Presence};
+use dutyd_core::timeline::Actor;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+/// Cases of one batch.
+const BATCH_MAX: usize = 256;
+/// Fewer cases than this are not worth another thread.
+const PER_THREAD_MIN: usize = 16;
+/// A case whose stored state cannot be read is looked at again after this.
+const UNREADABLE: SignedDuration = SignedDuration::from_mins(5);
+
+/// See the module.
+pub struct Evaluate {
+    shared: Arc<Shared>,
+    /// The policy that the open cases were last made due for.
+    woken_for: Mutex<Option<String>>,
+    threads: usize,
+}
+
+impl Evaluate {
+    pub fn new(shared: &Arc<Shared>) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { shared: shared.clone(), woken_for: Mutex::default(), threads }
+    }
+
+    /// A changed policy makes every open case due, and so does sight regained after cases were judged blind.
+    async fn wake_if_changed(&self, policies: &PolicySet, now: Timestamp) -> Result<(), EngineError> {
+        let id = &policies.current.id;
+        if super::lock(&self.woken_for).as_ref() != Some(id) {
+            self.shared.store.wake_all(id, now).await?;
+            *super::lock(&self.woken_for) = Some(id.clone());
+        }
+        if self.shared.rejudge.swap(false, Ordering::Relaxed) {
+            self.shared.store.wake_all(&format!("{id}+seen again"), now).await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Unit for Evaluate {
+    fn name(&self) -> &str {
+        "evaluate"
+    }
+
+    async fn tick(&self) -> Result<Tick, EngineError> {
+        let (now, store) = (self.shared.now(), &self.shared.store);
+        let policies = self.shared.policy.borrow().clone();
+        self.wake_if_changed(&policies, now).await?;
+        let due = store.lease_due(self.shared.dice.token(), BATCH_MAX, now).await?;
+        if due.cases.is_empty() {
+            return Ok(match due.next_at {
+                Some(at) if at <= now => Tick::Worked,
+                until => Tick::Idle { until },
+            });
+        }
+        let bench = Bench::new(&self.shared.sources, policies, now);
+        let watched = watched(&bench.policies.current);
+        let threads = self.threads.min(due.cases.len().div_ceil(PER_THREAD_MIN));
+        let judged = tokio::task::spawn_blocking(move || judge_all(&bench, &due.cases, threads))
+            .await
+            .map_err(|error| EngineError::Ended(error.to_string()))?;
+        let (commits, reports): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
+        let wanting: BTreeSet<String> = reports.into_iter().flatten().collect();
+        store.commit_outcomes(commits, watched, now).await?;
+        for source in wanting {
+            if let Some(wake) = self.shared.bells.deliver.get(&source) {
+                wake.ring();
+            }
+        }
+        Ok(Tick::Worked)
+    }
+}
+
+/// What judging needs, apart from the cases.
+struct Bench {
+    policies: Arc<PolicySet>,
+    sources: BTreeMap<String, Arc<Source>>,
+    now: Timestamp,
+}
+
+impl Bench {
+    fn new(sources: &BTreeMap<String, Arc<Source>>, policies: Arc<PolicySet>, now: Timestamp) -> Self {
+        Self { policies, sources: sources.clone(), now }
+    }
+}
+
+/// An outcome, and the source that has something to be sent.
+type Judged = (OutcomeCommit, Option<String>);
+
+/// In order, on as many threads as there is work for.
+fn judge_all(bench: &Bench, cases: &[DueCase], threads: usize) -> Vec<Judged> {
+    if threads <= 1 {
+        return cases.iter().map(|case| judge(bench, case)).collect();
+    }
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = cases
+            .chunks(cases.len().div_ceil(threads))
+            .map(|part| scope.spawn(move || part.iter().map(|case| judge(bench, case)).collect::<Vec<_>>()))
+            .collect();
+        parts
+            .into_iter()
+            .flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+fn judge(bench: &Bench, due: &DueCase) -> Judged {
+    match try_judge(bench, due) {
+        Ok(judged) => judged,
+        Err(error) => {
+            tracing::error!(case = %due.key, %error, "stored case cannot be read; fetching it again");
+            let again = bench.now.saturating_add(UNREADABLE).unwrap_or(bench.now);
+            (OutcomeCommit { refetch: true, due_at: Some(again), ..blank(due) }, None)
+        }
+    }
+}
+
+fn try_judge(bench: &Bench, due: &DueCase) -> Result<Judged, StoreError> {
+    let source = bench.sources.get(&due.key.source);
+    let offset = source.map_or(SignedDuration::ZERO, |source| source.offset());
+    let news: Vec<News> = due.news.iter().map(open_news).collect::<Result<_, _>>()?;
+    let (before, unreadable) = match due.state.as_ref().map(open_state).transpose() {
+        Ok(state) => (state, None),
+        Err(error) => (None, Some(error)),
+    };
+    if let Some(error) = &unreadable {
+        tracing::error!(case = %due.key, %error, "stored state cannot be read; rebuilding it from the vendor");
+    }
+    let mut around = due.around.clone();
+    around.blind_since = source.and_then(|source| source.blind_since(bench.now));
+    if let (Some(source), Some(_)) = (source, around.blind_since) {
+        source.note_judged_blind();
+    }
+    let vendor_now = bench.now.saturating_add(offset).unwrap_or(bench.now);
+    let Some(outcome) = decide(&bench.policies, before.as_ref(), &around, &news, vendor_now) else {
+        return Ok((OutcomeCommit { refetch: unreadable.is_some(), ..blank(due) }, None));
+    };
+    for trouble in &outcome.trouble {
+        tracing::debug!(case = %due.key, rule = %trouble.rule, because = %trouble.because, "cannot tell");
+    }
+    let sends = !outcome.actions.is_empty();
+    let commit = commit_of(bench, due, source, before.as_ref(), outcome, offset, unreadable.is_some())?;
+    Ok((commit, sends.then(|| due.key.source.clone())))
+}
+
+fn commit_of(
+    bench: &Bench,
+    due: &DueCase,
+    source: Option<&Arc<Source>>,
+    before: Option<&CaseState>,
+    outcome: Outcome,
+    offset: SignedDuration,
+    refetch: bool,
+) -> Result<OutcomeCommit, StoreError> {
+    let state = &outcome.state;
+    let case = &state.case;
+    let start_from = source.and_then(|source| source.setup.start_from);
+    let unmarking = source.is_some_and(|source| source.is_unmarking());
+    let changed = before != Some(state);
+    Ok(OutcomeCommit {
+        state: if changed { Some(seal_state(state)?) } else { None },
+        number: case.number.clone(),
+        open: state.presence == Presence::Present && case.status.is_open(),
+        status: case.status,
+        updated_at: case.updated_at,
+        moved_at: moved_at(state),
+        links: case.links.clone(),
+        withdrawn: withdrawn(before, state),
+        held: unmarking || start_from.is_some_and(|from| case.updated_at < from),
+        rank: rank(state),
+        flags: listed(state),
+        groups: groups(&bench.policies.current, state),
+        due_at: outcome.look_again_at.map(|at| at.saturating_sub(offset).unwrap_or(at)),
+        decisions: outcome.decisions,
+        actions: outcome.actions,
+        refetch,
+        ..blank(due)
+    })
+}
+
+/// An outcome that changes nothing.
+fn blank(due: &DueCase) -> OutcomeCommit {
+    OutcomeCommit {
+        case: due.case,
+        token: due.token,
+        rings: due.rings,
+        news_to: due.news_to,
+        state: None,
+        number: String::new(),
+        open: true,
+        status: dutyd_core::case::Status::New,
+        updated_at: Timestamp::UNIX_EPOCH,
+        moved_at: Timestamp::UNIX_EPOCH,
+        links: Vec::new(),
+        decisions: Vec::new(),
+        actions: Vec::new(),
+        withdrawn: Vec::new(),
+        held: false,
+        rank: 0,
+        flags: Vec::new(),
+        groups: Vec::new(),
+        due_at: None,
+        refetch: false,
+    }
+}
+
+fn moved_at(state: &CaseState) -> Timestamp {
+    let by_people = |actor: Actor| matches!(actor, Actor::Customer | Actor::Agent);
+    let last = state.events.iter().filter(|event| by_people(event.actor)).map(|event| event.at).max();
+    last.unwrap_or(state.case.opened_at)
+}
+
+/// Notes of flags that were open and are not any more: what was not said yet need not be said.
+fn withdrawn(before: Option<&CaseState>, state: &CaseState) -> Vec<String> {
+    let is_open = |state: &CaseState, rule: &str, episode: &str| {
+        let mut open = state.flags.iter().filter(|flag| flag.state == FlagState::Open);
+        open.any(|flag| flag.rule == rule && flag.episode == episode)
+    };
+    let notes = before.map_or(&[][..], |before| &before.notes);
+    notes
+        .iter()
+        .filter(|note| before.is_some_and(|before| is_open(before, &note.rule, &note.episode)))
+        .filter(|note| !is_open(state, &note.rule, &note.episode))
+        .map(|note| format!("note:{}:{}", note.rule, note.episode))
+        .collect()
+}
+
+/// The most severe first, then those that have been open longest.
+fn rank(state: &CaseState) -> i64 {
+    const SPAN: i64 = 1 << 40;
+    let open = state.flags.iter().filter(|flag| flag.state == FlagState::Open);
+    let worst = open.map(|flag| (flag.severity, std::cmp::Reverse(flag.raised_at))).max();
+    match worst {
+        Some((severity, std::cmp::Reverse(at))) => {
+            (3 - i64::from(severity as u8)) * SPAN + at.as_second().clamp(0, SPAN - 1)
+        }
+        None => 4 * SPAN,
+    }
+}
+
+fn listed(state: &CaseState) -> Vec<NewFlag> {
+    let marker = state.mark.wanted.as_ref();
+    let dismissed = |rule: &str| {
+        marker.is_some_and(|marker| marker.flags.iter().any(|flag| flag.rule == rule && flag.dismissed))
+    };
+    let open = state.flags.iter().filter(|flag| flag.state == FlagState::Open);
+    open.map(|flag| NewFlag {
+        rule: flag.rule.clone(),
+        severity: flag.severity,
+        raised_at: flag.raised_at,
+        episode: flag.episode.clone(),
+        why: flag.why.clone(),
+        dismissed: dismissed(&flag.rule),
+    })
+    .collect()
+}
+
+fn watched(policy: &Policy) -> Watched {
+    let of = |kind| if policy.reads_group(kind) { FactsRead::ALL } else { FactsRead::default() };
+    Watched { customer: of(GroupKind::Customer), owner: of(GroupKind::Owner), team: of(GroupKind::Team) }
+}

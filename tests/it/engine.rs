@@ -1,0 +1,450 @@
+//! What the engine does after each kind of answer, with a scripted connector and a clock that moves only when told.
+
+use crate::fixture::{SOURCE, change, key, minutes, start};
+use async_trait::async_trait;
+use dutyd::clock::{Clock, Wake, Woke};
+use dutyd::config::Mode;
+use dutyd::engine::{Engine, Setup, SourceSetup, Tick, Unit};
+use dutyd::store::sqlite::SqliteStore;
+use dutyd::store::{Order, Store};
+use dutyd_connectors::transport::SignIn;
+use dutyd_connectors::{
+    Applied, Connector, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity, Page, Profile,
+    Request, Response, Transport, TransportError,
+};
+use dutyd_core::action::{Action, Receipt, Slot, Want};
+use dutyd_core::case::CaseKey;
+use dutyd_core::policy::PolicySet;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+struct HandClock(Mutex<Timestamp>);
+
+impl HandClock {
+    fn pass(&self, by: SignedDuration) {
+        *self.0.lock().expect("not poisoned") += by;
+    }
+}
+
+#[async_trait]
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().expect("not poisoned")
+    }
+
+    async fn sleep_until(&self, _until: Option<Timestamp>, _wake: &Wake) -> Woke {
+        Woke::Slept
+    }
+}
+
+struct NoNetwork;
+
+#[async_trait]
+impl Transport for NoNetwork {
+    async fn send(&self, _request: Request) -> Result<Response, TransportError> {
+        Err(TransportError::NotSent { reason: "no network in this test".to_owned() })
+    }
+}
+
+type Answers<T> = Mutex<VecDeque<Result<T, ConnectorError>>>;
+
+/// Answers as scripted; with nothing scripted, as a healthy vendor without news. Notes what it was asked.
+struct Double {
+    profile: Profile,
+    pages: Answers<Page>,
+    writes: Answers<()>,
+    held: Mutex<bool>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Double {
+    fn new() -> Self {
+        let profile = Profile {
+            vendor: "double",
+            origin: "http://127.0.0.1:1/".parse().expect("an address"),
+            sign_in: SignIn::None,
+            lag: SignedDuration::from_secs(30),
+            fetch_max: 10,
+            apply_max: 10,
+            requests_per_minute: 600,
+            concurrency: 2,
+            account: None,
+        };
+        Self {
+            profile,
+            pages: Mutex::default(),
+            writes: Mutex::default(),
+            held: Mutex::default(),
+            asked: Mutex::default(),
+        }
+    }
+
+    fn note(&self, what: String) {
+        self.asked.lock().expect("not poisoned").push(what);
+    }
+
+    fn page(&self, page: Result<Page, ConnectorError>) {
+        self.pages.lock().expect("not poisoned").push_back(page);
+    }
+
+    fn write(&self, answer: Result<(), ConnectorError>) {
+        self.writes.lock().expect("not poisoned").push_back(answer);
+    }
+
+    /// What was asked since the last look.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().expect("not poisoned"))
+    }
+}
+
+fn receipt(action: &Action, now: Timestamp) -> Receipt {
+    Receipt { slot: action.slot.clone(), generation: action.generation, at: now, revision: None }
+}
+
+#[async_trait]
+impl Connector for Double {
+    fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    async fn check(&self, _cx: &Ctx<'_>) -> Result<Identity, ConnectorError> {
+        Ok(Identity::default())
+    }
+
+    async fn pull(&self, _cx: &Ctx<'_>, from: Option<&Cursor>) -> Result<Page, ConnectorError> {
+        self.note(format!("pull from {}", from.map_or("the beginning", |cursor| &cursor.body)));
+        let scripted = self.pages.lock().expect("not poisoned").pop_front();
+        scripted.unwrap_or_else(|| Ok(Page { next: from.cloned(), ..Page::default() }))
+    }
+
+    async fn fetch(&self, _cx: &Ctx<'_>, cases: &[CaseKey]) -> Result<Vec<Fetched>, ConnectorError> {
+        self.note(format!("fetch {}", cases.iter().map(|key| key.id.as_str()).collect::<Vec<_>>().join(" ")));
+        Ok(cases.iter().map(|key| Fetched::Case(Box::new(change(&key.id, 1)))).collect())
+    }
+
+    async fn holds(&self, cx: &Ctx<'_>, action: &Action) -> Result<Option<Receipt>, ConnectorError> {
+        self.note(format!("holds {}", action.slot.word()));
+        let held = *self.held.lock().expect("not poisoned");
+        Ok(held.then(|| receipt(action, cx.now)))
+    }
+
+    async fn apply(&self, cx: &Ctx<'_>, actions: &[Action]) -> Result<Vec<Applied>, ConnectorError> {
+        let slots: Vec<_> = actions.iter().map(|action| action.slot.word()).collect();
+        self.note(format!("apply {}", slots.join(" ")));
+        let scripted = self.writes.lock().expect("not poisoned").pop_front();
+        scripted.unwrap_or(Ok(()))?;
+        Ok(actions
+            .iter()
+            .map(|action| Applied { action_id: action.id.clone(), result: Ok(receipt(action, cx.now)) })
+            .collect())
+    }
+
+    fn hints(&self, _delivery: &Delivery, _now: Timestamp) -> Result<Vec<Hint>, ConnectorError> {
+        Ok(Vec::new())
+    }
+}
+
+/// An engine over one scripted source.
+struct Stage {
+    _directory: tempfile::TempDir,
+    store: Arc<SqliteStore>,
+    clock: Arc<HandClock>,
+    double: Arc<Double>,
+    engine: Engine,
+    units: Vec<Arc<dyn Unit>>,
+    _policy: watch::Sender<Arc<PolicySet>>,
+}
+
+impl Stage {
+    async fn new(mode: Mode) -> Self {
+        Self::with(mode, 1_000).await
+    }
+
+    async fn with(mode: Mode, writes_per_hour: u32) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("dutyd.db");
+        let store = Arc::new(SqliteStore::open(&path, 7, start()).await.expect("a store"));
+        let clock = Arc::new(HandClock(Mutex::new(start())));
+        let double = Arc::new(Double::new());
+        let (policy, watched) = watch::channel(Arc::new(PolicySet::default()));
+        let source = SourceSetup {
+            name: SOURCE.to_owned(),
+            connector: double.clone(),
+            http: Arc::new(NoNetwork),
+            mode,
+            poll_interval: minutes(1),
+            writes_per_hour,
+            start_from: None,
+        };
+        let setup = Setup {
+            store: store.clone(),
+            clock: clock.clone(),
+            policy: watched,
+            sources: vec![source],
+            seed: 1,
+        };
+        let engine = Engine::new(setup).await.expect("an engine");
+        let units = engine.units();
+        Self { _directory: directory, store, clock, double, engine, units, _policy: policy }
+    }
+
+    /// Ticks all units until none has anything to do now.
+    async fn settle(&self) {
+        for _ in 0..100 {
+            let mut worked = false;
+            for unit in &self.units {
+                worked |= unit.tick().await.expect("no failure of the store") == Tick::Worked;
+            }
+            if !worked {
+                return;
+            }
+        }
+        panic!("the engine does not come to rest");
+    }
+
+    /// A case that is known, and a mark wanted on it.
+    async fn with_a_want(mode: Mode) -> Self {
+        let stage = Self::new(mode).await;
+        stage.double.page(Ok(page(&["a"], "one")));
+        stage.settle().await;
+        stage.double.asked();
+        stage.want("a", 1).await;
+        stage
+    }
+
+    async fn want(&self, id: &str, generation: u64) {
+        let key = key(id);
+        let actions = vec![
+            Action::new(&key, Slot::Mark, Want::Mark(None), generation),
+            Action::new(&key, Slot::Why, Want::Why(Some("because".to_owned())), generation),
+        ];
+        self.store.order(Order::Want { actions }, self.clock.now()).await.expect("ordered");
+    }
+
+    async fn pending(&self) -> u64 {
+        self.store.sources(self.clock.now()).await.expect("read")[0].outbox.pending()
+    }
+
+    /// What the vendor was asked apart from polls.
+    fn writes(&self) -> Vec<String> {
+        self.double.asked().into_iter().filter(|asked| !asked.starts_with("pull")).collect()
+    }
+}
+
+fn page(ids: &[&str], cursor: &str) -> Page {
+    Page {
+        changes: ids.iter().map(|id| change(id, 1)).collect(),
+        next: Some(Cursor { version: 1, body: cursor.to_owned() }),
+        ..Page::default()
+    }
+}
+
+#[tokio::test]
+async fn pages_are_read_to_the_end_and_then_at_each_interval() {
+    let stage = Stage::new(Mode::Observe).await;
+    stage.double.page(Ok(Page { more: true, ..page(&["a", "b"], "one") }));
+    stage.double.page(Ok(page(&["c"], "two")));
+    stage.settle().await;
+    assert_eq!(stage.double.asked(), ["pull from the beginning", "pull from one"]);
+    assert_eq!(stage.store.counts(start()).await.expect("read").open, 3);
+    stage.clock.pass(SignedDuration::from_secs(59));
+    stage.settle().await;
+    assert!(stage.double.asked().is_empty());
+    stage.clock.pass(SignedDuration::from_secs(1));
+    stage.settle().await;
+    assert_eq!(stage.double.asked(), ["pull from two"]);
+}
+
+#[tokio::test]
+async fn pages_that_do_not_advance_end_the_scan() {
+    let stage = Stage::new(Mode::Observe).await;
+    for _ in 0..50 {
+        stage.double.page(Ok(Page { more: true, ..page(&["a"], "stuck") }));
+    }
+    stage.settle().await;
+    assert!(stage.double.asked().len() <= 2);
+}
+
+#[tokio::test]
+async fn a_webhooks_case_is_fetched_at_once() {
+    let stage = Stage::new(Mode::Observe).await;
+    stage.settle().await;
+    stage.double.asked();
+    let hint = Hint { key: key("a"), revision: None, delivery_id: Some("d1".to_owned()) };
+    stage.store.note_delivery(SOURCE, vec![hint], stage.clock.now()).await.expect("noted");
+    stage.engine.rung(SOURCE);
+    stage.settle().await;
+    assert_eq!(stage.double.asked(), ["fetch a"]);
+    assert_eq!(stage.store.find_cases("INCa").await.expect("read").len(), 1);
+}
+
+#[tokio::test]
+async fn the_wants_of_a_case_go_in_one_request_and_their_receipt_ends_them() {
+    let stage = Stage::with_a_want(Mode::Write).await;
+    stage.settle().await;
+    assert_eq!(stage.writes(), ["apply mark why"]);
+    assert_eq!(stage.pending().await, 0);
+}
+
+#[tokio::test]
+async fn observe_mode_records_and_sends_nothing() {
+    let stage = Stage::with_a_want(Mode::Observe).await;
+    stage.settle().await;
+    assert!(stage.writes().is_empty());
+    assert_eq!(stage.pending().await, 2);
+}
+
+#[tokio::test]
+async fn a_throttle_waits_as_told_and_is_no_failed_attempt() {
+    let stage = Stage::with_a_want(Mode::Write).await;
+    let until = Some(start() + minutes(3));
+    stage.double.write(Err(ConnectorError::Throttled { until }));
+    stage.settle().await;
+    assert_eq!(stage.writes(), ["apply mark why"]);
+    stage.clock.pass(minutes(2));
+    stage.settle().await;
+    assert!(stage.writes().is_empty(), "not before the vendor said");
+    stage.clock.pass(minutes(1));
+    stage.settle().await;
+    assert_eq!(stage.writes(), ["apply mark why"], "without asking first");
+}
+
+#[tokio::test]
+async fn a_vendor_cannot_make_us_wait_for_a_year() {
+    let stage = Stage::with_a_want(Mode::Write).await;
+    let year = Some(start() + SignedDuration::from_hours(24 * 365));
+    stage.double.write(Err(ConnectorError::Throttled { until: year }));
+    stage.settle().await;
+    stage.writes();
+    stage.clock.pass(minutes(15));
+    stage.settle().await;
+    assert_eq!(stage.writes(), ["apply mark why"]);
+}
+
+#[tokio::test]
+async fn a_write_without_an_answer_is_asked_about_after_its_quiet_time() {
+    for (held, expected) in [
+        (true, &["holds mark", "holds why"][..]),
+        (false, &["holds mark", "holds why", "apply mark why"][..]),
+    ] {
+        let stage = Stage::with_a_want(Mode::Write).await;
+        stage.double.write(Err(ConnectorError::Unknown { reason: "connection reset".to_owned() }));
+        *stage.double.held.lock().expect("not poisoned") = held;
+        stage.settle().await;
+        assert_eq!(stage.writes(), ["apply mark why"]);
+        stage.clock.pass(SignedDuration::from_secs(119));
+        stage.settle().await;
+        assert!(stage.writes().is_empty(), "a write can land late");
+        stage.clock.pass(SignedDuration::from_secs(1));
+        stage.settle().await;
+        assert_eq!(stage.writes(), expected);
+        assert_eq!(stage.pending().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_write_is_tried_again_later_and_asks_first() {
+    let stage = Stage::with_a_want(Mode::Write).await;
+    stage.double.write(Err(ConnectorError::Unavailable { reason: "503".to_owned() }));
+    stage.settle().await;
+    assert_eq!(stage.writes(), ["apply mark why"]);
+    stage.clock.pass(minutes(1));
+    stage.settle().await;
+    assert_eq!(stage.writes(), ["holds mark", "holds why", "apply mark why"]);
+}
+
+#[tokio::test]
+async fn a_refused_write_is_parked_and_never_tried_again() {
+    let stage = Stage::with_a_want(Mode::Write).await;
+    stage.double.write(Err(ConnectorError::Refused { status: 403, reason: "no right".to_owned() }));
+    stage.settle().await;
+    stage.writes();
+    stage.clock.pass(minutes(600));
+    stage.settle().await;
+    assert!(stage.writes().is_empty());
+    assert_eq!(stage.store.parked().await.expect("read").len(), 2);
+}
+
+#[tokio::test]
+async fn a_source_that_signed_us_out_is_left_alone_until_told_otherwise() {
+    let stage = Stage::new(Mode::Write).await;
+    stage.double.page(Err(ConnectorError::SignedOut { reason: "401".to_owned() }));
+    stage.settle().await;
+    assert_eq!(stage.double.asked().len(), 1);
+    assert!(stage.engine.health()[0].signed_out);
+    stage.clock.pass(minutes(4));
+    stage.settle().await;
+    assert!(stage.double.asked().is_empty());
+    stage.engine.retry_now();
+    stage.settle().await;
+    assert_eq!(stage.double.asked().len(), 1);
+    assert!(!stage.engine.health()[0].signed_out);
+}
+
+#[tokio::test]
+async fn writes_per_hour_brakes_and_says_so() {
+    let stage = Stage::with(Mode::Write, 1).await;
+    stage.double.page(Ok(page(&["a", "b"], "one")));
+    stage.settle().await;
+    stage.double.asked();
+    stage.want("a", 1).await;
+    stage.want("b", 1).await;
+    stage.settle().await;
+    assert_eq!(stage.writes().len(), 1);
+    assert_eq!(stage.engine.health()[0].braked_until, Some(start() + minutes(60)));
+    stage.clock.pass(minutes(60));
+    stage.settle().await;
+    assert_eq!(stage.writes().len(), 1);
+    assert_eq!(stage.engine.health()[0].braked_until, None);
+}
+
+#[tokio::test]
+async fn a_paused_source_is_neither_read_nor_written() {
+    let stage = Stage::with_a_want(Mode::Write).await;
+    let pause = |paused| Order::Pause { source: SOURCE.to_owned(), paused };
+    stage.engine.order(pause(true)).await.expect("paused");
+    stage.clock.pass(minutes(10));
+    stage.settle().await;
+    assert!(stage.double.asked().is_empty());
+    stage.engine.order(pause(false)).await.expect("resumed");
+    stage.settle().await;
+    assert!(!stage.double.asked().is_empty());
+}
+
+#[tokio::test]
+async fn our_own_write_coming_back_changes_nothing() {
+    let stage = Stage::with_a_want(Mode::Write).await;
+    stage.settle().await;
+    stage.writes();
+    let before = stage.store.find_cases("INCa").await.expect("read");
+    for _ in 0..3 {
+        stage.double.page(Ok(page(&["a"], "one")));
+        stage.clock.pass(minutes(1));
+        stage.settle().await;
+    }
+    assert!(stage.writes().is_empty());
+    assert_eq!(stage.store.find_cases("INCa").await.expect("read"), before);
+}
+
+#[tokio::test]
+async fn silence_beyond_the_bound_is_blindness_and_ends_with_the_next_scan() {
+    let stage = Stage::new(Mode::Observe).await;
+    stage.settle().await;
+    assert_eq!(stage.engine.health()[0].blind_since, None);
+    for _ in 0..200 {
+        stage.double.page(Err(ConnectorError::Unavailable { reason: "down".to_owned() }));
+    }
+    for _ in 0..4 {
+        stage.clock.pass(minutes(1));
+        stage.settle().await;
+    }
+    let health = stage.engine.health().remove(0);
+    assert_eq!((health.blind_since, health.bound_seconds), (Some(start()), 150));
+    assert!(health.read_trouble.is_some_and(|because| because.contains("down")));
+    stage.double.pages.lock().expect("not poisoned").clear();
+    stage.clock.pass(minutes(16));
+    stage.settle().await;
+    assert_eq!(stage.engine.health()[0].blind_since, None);
+}

@@ -1,0 +1,71 @@
+//! Cases, changes and instants that several suites use.
+
+use dutyd_core::case::{Case, CaseChange, CaseKey, Party, Priority, Revision, SeenMarks, Status};
+use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+pub const SOURCE: &str = "desk";
+
+pub fn start() -> Timestamp {
+    "2026-03-02T08:00:00Z".parse().expect("an instant")
+}
+
+pub fn minutes(count: i64) -> SignedDuration {
+    SignedDuration::from_mins(count)
+}
+
+pub fn key(id: &str) -> CaseKey {
+    CaseKey::new(SOURCE, id)
+}
+
+/// An open case at its `version`-th version, one minute apart.
+pub fn case(id: &str, version: i64) -> Case {
+    let at = start() + minutes(version);
+    Case {
+        key: key(id),
+        number: format!("INC{id}"),
+        title: format!("Case {id}"),
+        link: None,
+        status: Status::Open,
+        status_raw: "2".to_owned(),
+        priority: Some(Priority(3)),
+        priority_raw: "3".to_owned(),
+        customer: Some(Party { id: "acme".to_owned(), name: "Acme".to_owned() }),
+        tier: None,
+        contract: None,
+        requester: None,
+        owner: None,
+        team: None,
+        product: None,
+        category: None,
+        channel: None,
+        tags: Vec::new(),
+        fields: BTreeMap::new(),
+        unread: Vec::new(),
+        opened_at: start(),
+        updated_at: at,
+        resolved_at: None,
+        due_at: None,
+        links: Vec::new(),
+        revision: Revision { at_ms: at.as_millisecond(), count: version.unsigned_abs() },
+    }
+}
+
+pub fn change(id: &str, version: i64) -> CaseChange {
+    let created = TimelineEvent {
+        id: format!("{id}-created"),
+        at: start(),
+        seen_at: start(),
+        actor: Actor::Customer,
+        by: None,
+        kind: EventKind::Created,
+    };
+    CaseChange {
+        case: case(id, version),
+        events: vec![created],
+        marks: SeenMarks { notes_complete: true, ..SeenMarks::default() },
+        events_complete: true,
+        texts: Vec::new(),
+    }
+}
