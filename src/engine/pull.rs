@@ -250,6 +250,5 @@ impl Pull {
 /// Texts end here: what rules may read of them becomes signals, and nothing else is kept.
 fn distilled(policies: &PolicySet, mut change: CaseChange) -> CaseChange {
     policies.current.distill(&mut change);
-    change.texts.clear();
     change
 }
