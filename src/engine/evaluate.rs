@@ -254,7 +254,7 @@ fn rank(state: &CaseState) -> i64 {
 }
 
 fn listed(state: &CaseState) -> Vec<NewFlag> {
-    let marker = state.mark.wanted.as_ref();
+    let marker = state.mark.expected();
     let dismissed = |rule: &str| {
         marker.is_some_and(|marker| marker.flags.iter().any(|flag| flag.rule == rule && flag.dismissed))
     };
