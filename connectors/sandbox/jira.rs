@@ -34,6 +34,7 @@ use crate::vendor::{Command, Stage, Vendor};
 use crate::world::Happening;
 use ask::{Answer, Ask};
 use axum::Router;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -104,10 +105,10 @@ impl Jira {
     }
 
     /// Who calls: position in the site's users. At the gateway other tokens count than at the site.
-    fn caller(&self, site: &Site, call: &Call) -> Option<usize> {
-        let (scheme, rest) = call.header("authorization")?.split_once(' ')?;
-        let integration =
-            if gateway::is_through(call) { &self.secrets.scoped } else { &self.secrets.integration };
+    fn caller(&self, site: &Site, headers: &HeaderMap) -> Option<usize> {
+        let (scheme, rest) = headers.get("authorization")?.to_str().ok()?.split_once(' ')?;
+        let through = gateway::is_through(headers);
+        let integration = if through { &self.secrets.scoped } else { &self.secrets.integration };
         let by_token = |token: &str| {
             let known = [(integration, site.integration), (&self.secrets.reader, site.reader)];
             known.into_iter().find(|(secret, _)| *secret == token).map(|(_, user)| user)
@@ -140,7 +141,7 @@ impl Jira {
         if !known {
             return errors::no_endpoint(call.method.as_str(), &call.path);
         }
-        let caller = self.caller(&site, call);
+        let caller = self.caller(&site, &call.headers);
         let mut response = match caller {
             None if !open => errors::unauthenticated(),
             _ => self.limited(&site, call).unwrap_or_else(|| {
@@ -152,7 +153,7 @@ impl Jira {
                     user: caller.unwrap_or(site.reader),
                     anonymous: caller.is_none(),
                     documents: version == "3",
-                    base: format!("{}{}/rest/api/{shown}", call.origin(), gateway::prefix(call)),
+                    base: format!("{}{}/rest/api/{shown}", call.origin(), gateway::prefix(&call.headers)),
                     site: &mut site,
                 };
                 answer(&mut ask).unwrap_or_else(|refusal| refusal)
@@ -301,6 +302,11 @@ impl Vendor for Jira {
         }
     }
 
+    fn account(&self, headers: &HeaderMap, _now: Timestamp) -> Option<String> {
+        let site = lock(&self.site);
+        self.caller(&site, headers).map(|user| site.users[user].name.clone())
+    }
+
     fn apply(&self, happening: &Happening) {
         self.happen(&mut lock(&self.site), happening);
     }
@@ -309,8 +315,8 @@ impl Vendor for Jira {
         self.obey(&mut lock(&self.site), command, now)
     }
 
-    fn render(&self, ring: &Ring, _now: Timestamp) -> Option<Rendered> {
-        self.bell(ring)
+    fn render(&self, ring: &Ring, now: Timestamp) -> Option<Rendered> {
+        self.bell(ring, now)
     }
 
     fn delivered(&self, ring: &Ring, status: Option<u16>, now: Timestamp) -> Option<Timestamp> {
@@ -368,7 +374,9 @@ impl Vendor for Jira {
     }
 
     fn fault(&self, fault: &Fault, acted: Option<(u16, &[u8])>, now: Timestamp) -> Response {
-        errors::fault(fault, acted, now)
+        // A personal access token does not expire by the hour.
+        let lasting = self.flavour == Flavour::DataCenter && *fault == Fault::Expired;
+        errors::fault(if lasting { &Fault::Unavailable } else { fault }, acted, now)
     }
 
     fn switch(&self, name: &str, value: &Value) -> Result<(), String> {

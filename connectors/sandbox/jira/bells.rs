@@ -51,14 +51,22 @@ impl Jira {
         }
     }
 
-    /// Something happened: the payload of this moment is queued, its issue is read again when it goes out.
+    /// Something happened: the payload of this moment is queued.
     pub fn ring(&self, site: &mut Site, event: &Event<'_>, at: Timestamp) {
         if !self.stage.hooks.wanted() {
             return;
         }
         let serial = site.next_id();
-        let identifier =
-            dice::hex_id(self.stage.seed, &[self.name().as_bytes(), b"bell", &serial.to_le_bytes()]);
+        let note = json!({ "identifier": self.identifier(&serial.to_le_bytes()), "body": self.payload(site, event, at) });
+        let soon = at.saturating_add(SignedDuration::from_secs(1)).unwrap_or(at);
+        self.stage.hooks.queue(soon, self.name(), &event.issue.to_string(), note, false);
+    }
+
+    fn identifier(&self, of: &[u8]) -> String {
+        dice::hex_id(self.stage.seed, &[self.name().as_bytes(), b"bell", of])
+    }
+
+    fn payload(&self, site: &Site, event: &Event<'_>, at: Timestamp) -> Value {
         let look = self.bell_look(site, at);
         let mut user = look.user(event.user);
         if let Some(fields) = user.as_object_mut() {
@@ -80,9 +88,24 @@ impl Jira {
         if let (Some(issue), Some(comment)) = (issue, comment) {
             body["comment"] = look.comment(issue, comment);
         }
-        let note = json!({ "identifier": identifier, "body": body });
-        let soon = at.saturating_add(SignedDuration::from_secs(1)).unwrap_or(at);
-        self.stage.hooks.queue(soon, self.name(), &event.issue.to_string(), note, false);
+        body
+    }
+
+    /// What a bell says that carries no payload: the issue was changed, as it is now.
+    fn present(&self, ring: &Ring, now: Timestamp) -> Option<Value> {
+        let site = lock(&self.site);
+        let (issue, user) = (ring.key.parse().ok()?, site.automation);
+        let event = Event {
+            name: "jira:issue_updated",
+            kind: "issue_updated",
+            issue,
+            user,
+            history: None,
+            comment: None,
+        };
+        Some(
+            json!({ "identifier": self.identifier(ring.key.as_bytes()), "body": self.payload(&site, &event, now) }),
+        )
     }
 
     fn issue_body(&self, site: &Site, id: u64, now: Timestamp) -> Value {
@@ -110,9 +133,10 @@ impl Jira {
     }
 
     /// The delivery with its headers.
-    pub fn bell(&self, ring: &Ring) -> Option<Rendered> {
-        let body = ring.note.get("body")?.to_string();
-        let identifier = ring.note.get("identifier")?.as_str()?;
+    pub fn bell(&self, ring: &Ring, now: Timestamp) -> Option<Rendered> {
+        let note = if ring.note.is_null() { self.present(ring, now)? } else { ring.note.clone() };
+        let body = note.get("body")?.to_string();
+        let identifier = note.get("identifier")?.as_str()?;
         let mut mac = Hmac::<sha2::Sha256>::new_from_slice(self.secrets.webhook.as_bytes()).ok()?;
         mac.update(body.as_bytes());
         let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));

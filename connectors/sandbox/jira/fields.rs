@@ -83,10 +83,8 @@ pub fn set(site: &Site, name: &str, value: &Value, documents: bool) -> Result<Ch
         site::ORGANIZATIONS => {
             let list = value.as_array().ok_or("data was not an array")?;
             let number = |entry: &Value| entry.as_u64().or_else(|| named(entry, &["id"])?.parse().ok());
-            let ids: Option<Vec<usize>> = list
-                .iter()
-                .map(|entry| usize::try_from(number(entry)?).ok()?.checked_sub(1))
-                .collect();
+            let ids: Option<Vec<usize>> =
+                list.iter().map(|entry| usize::try_from(number(entry)?).ok()?.checked_sub(1)).collect();
             ids.map(Change::Organizations).ok_or_else(|| "Organization ids must be numbers.".to_owned())
         }
         site::TIER | site::PRODUCT | site::FLAGGED => Ok(Change::Custom(name.to_owned(), value.clone())),

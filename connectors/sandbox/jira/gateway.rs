@@ -2,10 +2,9 @@
 
 use super::{CLOUD_ID, errors};
 use crate::clock::Clock;
-use crate::route::Call;
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
 use std::sync::Arc;
 use tower::ServiceExt;
@@ -14,13 +13,13 @@ use tower::ServiceExt;
 const HEADER: &str = "x-sandbox-through-gateway";
 const PREFIX: &str = "/ex/jira/";
 
-pub fn is_through(call: &Call) -> bool {
-    call.header(HEADER).is_some()
+pub fn is_through(headers: &HeaderMap) -> bool {
+    headers.contains_key(HEADER)
 }
 
 /// What stands before the paths of links.
-pub fn prefix(call: &Call) -> String {
-    if is_through(call) { format!("{PREFIX}{CLOUD_ID}") } else { String::new() }
+pub fn prefix(headers: &HeaderMap) -> String {
+    if is_through(headers) { format!("{PREFIX}{CLOUD_ID}") } else { String::new() }
 }
 
 /// The site's router, at the site's own paths and behind the gateway's.
