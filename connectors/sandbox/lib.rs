@@ -14,7 +14,6 @@ pub mod export;
 pub mod faults;
 pub mod gate;
 pub mod hooks;
-pub mod jira;
 pub mod journal;
 pub mod life;
 pub mod log;
@@ -28,6 +27,7 @@ pub mod stepper;
 mod tests;
 pub mod vendor;
 pub mod world;
+pub mod zendesk;
 
 use crate::cast::Cast;
 use crate::clock::Clock;
