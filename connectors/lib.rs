@@ -10,6 +10,7 @@ pub mod jira;
 pub mod servicenow;
 pub mod signature;
 pub mod transport;
+pub mod zendesk;
 
 pub use error::ConnectorError;
 pub use transport::{Lane, Method, Request, Response, Transport, TransportError};
@@ -30,6 +31,8 @@ pub enum SourceConfig {
     ServiceNow(Box<servicenow::Config>),
     #[serde(rename = "jira")]
     Jira(Box<jira::Config>),
+    #[serde(rename = "zendesk")]
+    Zendesk(Box<zendesk::Config>),
 }
 
 impl SourceConfig {
@@ -38,6 +41,7 @@ impl SourceConfig {
         match self {
             Self::ServiceNow(_) => servicenow::VENDOR,
             Self::Jira(_) => jira::VENDOR,
+            Self::Zendesk(_) => zendesk::VENDOR,
         }
     }
 
@@ -46,6 +50,7 @@ impl SourceConfig {
         match self {
             Self::ServiceNow(config) => config.secrets(),
             Self::Jira(config) => config.secrets(),
+            Self::Zendesk(config) => config.secrets(),
         }
     }
 }
@@ -55,6 +60,7 @@ pub fn build(name: &str, config: &SourceConfig, secrets: &Secrets) -> Result<Box
     match config {
         SourceConfig::ServiceNow(config) => Ok(Box::new(servicenow::ServiceNow::new(name, config, secrets)?)),
         SourceConfig::Jira(config) => Ok(Box::new(jira::Jira::new(name, config, secrets)?)),
+        SourceConfig::Zendesk(config) => Ok(Box::new(zendesk::Zendesk::new(name, config, secrets)?)),
     }
 }
 
@@ -63,6 +69,7 @@ pub fn setup(config: &SourceConfig, hook_url: &str) -> String {
     match config {
         SourceConfig::ServiceNow(config) => servicenow::setup(config, hook_url),
         SourceConfig::Jira(config) => jira::setup(config, hook_url),
+        SourceConfig::Zendesk(config) => zendesk::setup(config, hook_url),
     }
 }
 

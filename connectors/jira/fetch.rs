@@ -102,7 +102,8 @@ impl Jira {
     /// One issue by itself; also the second look at one that the bulk form left out.
     async fn single(&self, cx: &Ctx<'_>, site: &Site, key: &CaseKey) -> Result<Found, ConnectorError> {
         if !is_id(&key.id) {
-            return Ok(Found::Answer(Fetched::Gone(key.clone())));
+            let quarantined = quarantine(&key.id, "not the id of an issue".to_owned());
+            return Ok(Found::Answer(Fetched::Quarantined(key.clone(), quarantined)));
         }
         let expand = if self.config.flavour == Flavour::DataCenter { "&expand=changelog" } else { "" };
         let fields = site.ids.wanted().join(",");

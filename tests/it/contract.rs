@@ -4,8 +4,8 @@
 
 mod door;
 mod promises;
-pub mod subject;
-pub mod world;
+mod subject;
+mod world;
 
 /// One test per promise, calm and hostile. The order is the numbering of the contract.
 macro_rules! contract {
@@ -55,3 +55,4 @@ macro_rules! contract {
 }
 
 contract!(servicenow, crate::contract::subject::SERVICENOW);
+contract!(zendesk, crate::contract::subject::ZENDESK);

@@ -3,5 +3,4 @@
 mod contract;
 mod engine;
 mod fixture;
-mod servicenow;
 mod store;

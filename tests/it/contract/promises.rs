@@ -138,7 +138,8 @@ pub async fn p06_an_edit_while_paging_is_not_lost(subject: &'static Subject, hos
                 edits.set(edits.get() + 1);
                 world.pass(1).await;
                 let id = &ids[(page * 31) % ids.len()];
-                world.rename(&CaseKey::new(SOURCE, id.as_str()), &format!("edited behind page {page}")).await;
+                let case = CaseKey::new(SOURCE, id.as_str());
+                world.rename_if_open(&case, &format!("edited behind page {page}")).await;
                 world.create(&format!("made behind page {page}")).await;
             }
         })

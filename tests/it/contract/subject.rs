@@ -1,14 +1,13 @@
 //! What the contract must know of a vendor to put its connector to the test.
 
 use super::world::column;
-use dutyd_connectors::servicenow;
 use dutyd_connectors::{Secrets, SourceConfig};
+use dutyd_connectors::{servicenow, zendesk};
 use dutyd_sandbox::hooks::Ring;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// One vendor under test.
-#[derive(Clone, Copy)]
 pub struct Subject {
     pub vendor: &'static str,
     /// Configuration and secrets for the sandbox's endpoints, with pages of this size where the vendor lets us choose.
@@ -92,3 +91,69 @@ pub static SERVICENOW: Subject = Subject {
     requests: servicenow::REQUESTS,
     zone_switch: Some("user_time_zone"),
 };
+
+pub static ZENDESK: Subject = Subject {
+    vendor: zendesk::VENDOR,
+    source: |endpoints, page_size| {
+        let config = json!({ "zendesk": {
+            "origin": endpoints["base_url"],
+            "sign_in": { "oauth": { "client_id": endpoints["client_id"], "client_secret": "client" } },
+            "webhook_secrets": ["old", "webhook"],
+            "page_size": page_size,
+        }});
+        let config = serde_json::from_value(config).expect("a valid configuration");
+        let old = json!("the secret before");
+        let known = [
+            ("client", &endpoints["client_secret"]),
+            ("old", &old),
+            ("webhook", &endpoints["webhook_secret"]),
+        ];
+        (config, secrets(&known))
+    },
+    titles: |history| {
+        let tickets = history["tickets"].as_array().into_iter().flatten();
+        let living = tickets.filter(|row| row["status"] != "deleted");
+        let title = |row: &Value| row["subject"].as_str().unwrap_or_default().to_owned();
+        living.map(|row| (row["id"].to_string(), title(row))).collect()
+    },
+    messages: |history| {
+        let mut counts = BTreeMap::new();
+        for (ticket, _) in comments(history) {
+            *counts.entry(ticket).or_default() += 1;
+        }
+        // The first comment is the ticket's description, no message.
+        counts.values_mut().for_each(|count| *count -= 1);
+        counts
+    },
+    notes: |history| {
+        let notes = comments(history).filter(|(_, comment)| comment["public"] == false);
+        notes.map(|(_, comment)| comment["body"].as_str().unwrap_or_default().to_owned()).collect()
+    },
+    wrong_secret: |endpoints| endpoints["client_secret"] = json!("wrong"),
+    ring: Some(|id| {
+        let body = json!({ "type": "zen:event-type:ticket.created", "detail": { "id": id } });
+        let note = json!({ "invocation": "01J8ZQ0000000000000000RING", "body": body });
+        Ring { vendor: zendesk::VENDOR, key: id.to_owned(), note, attempt: 0 }
+    }),
+    nowhere: "999999999",
+    idle_requests: 1,
+    spoil: |body, id| {
+        let mut page: Value = serde_json::from_slice(body).ok()?;
+        let row = page["tickets"].as_array_mut()?.iter_mut().find(|row| row["id"].to_string() == id)?;
+        row["created_at"] = json!("yesterday");
+        Some(page.to_string().into_bytes())
+    },
+    requests: zendesk::REQUESTS,
+    zone_switch: None,
+};
+
+/// Ticket id and comment of every comment in a Zendesk history.
+fn comments(history: &Value) -> impl Iterator<Item = (String, &Value)> {
+    let audits = history["audits"].as_array().into_iter().flatten();
+    audits.flat_map(|audit| {
+        let events = audit["events"].as_array().into_iter().flatten();
+        events
+            .filter(|event| event["type"] == "Comment")
+            .map(move |event| (audit["ticket_id"].to_string(), event))
+    })
+}

@@ -89,14 +89,18 @@ impl World {
 
     /// An order on the control port; its answer.
     pub async fn control(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, value) = self.order(method, path, body).await;
+        assert!(status.is_success(), "{method} {path} {body}: {status} {value}");
+        value
+    }
+
+    async fn order(&self, method: &str, path: &str, body: &Value) -> (axum::http::StatusCode, Value) {
         let request = axum::http::Request::builder().method(method).uri(path);
         let request = request.body(Body::from(body.to_string())).expect("a valid order");
         let Ok(answer) = self.sandbox.control_router().oneshot(request).await;
         let status = answer.status();
         let bytes = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a whole answer");
-        let value = serde_json::from_slice(&bytes).unwrap_or_default();
-        assert!(status.is_success(), "{method} {path} {body}: {status} {value}");
-        value
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
     pub async fn create(&self, title: &str) -> CaseKey {
@@ -112,6 +116,13 @@ impl World {
 
     pub async fn rename(&self, case: &CaseKey, title: &str) {
         self.act(case, "change", &json!({ "fields": { "title": title } })).await;
+    }
+
+    /// Renames a case unless the vendor takes no more changes of it, as of a closed one.
+    pub async fn rename_if_open(&self, case: &CaseKey, title: &str) {
+        let path = format!("/_sandbox/cases/{}/{}/change", self.subject.vendor, case.id);
+        let (status, _) = self.order("POST", &path, &json!({ "fields": { "title": title } })).await;
+        assert!(status.is_success() || status == axum::http::StatusCode::BAD_REQUEST, "{path}: {status}");
     }
 
     pub async fn order_fault(&self, fault: Value, matching: Value, when: &str) {

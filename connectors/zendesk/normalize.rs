@@ -1,0 +1,446 @@
+//! From Zendesk's words to ours: ticket and audits in, case, timeline and marks out. Plain functions.
+//!
+//! Must not know: how anything is asked for. Vendor words stop here.
+
+use super::config::Config;
+use super::wire::{Audit, AuditEvent, Organization, Ticket, Via, id_of, text_of};
+use dutyd_core::action::{Marker, Severity, note_markers};
+use dutyd_core::case::{Case, CaseChange, CaseKey, FieldValue, Party, Priority, Revision, SeenMarks, Status};
+use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+/// Prefix of the tags that our drop-down's options carry.
+pub const TAG_PREFIX: &str = "dutyd_";
+/// Key in `ticket.metadata` of our updates; comes back in `audit.metadata.custom`.
+pub const METADATA_KEY: &str = "dutyd";
+/// Tag of a ticket that was merged into another one.
+pub const MERGED_TAG: &str = "closed_by_merge";
+
+/// Ids of the ticket fields we use, resolved from titles.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FieldIds {
+    pub severity: Option<u64>,
+    pub why: Option<u64>,
+    pub flags: Option<u64>,
+    pub answer: Option<u64>,
+    pub product: Option<u64>,
+    /// Name that rules use, and the field, if it was found.
+    pub mapped: Vec<(String, Option<u64>)>,
+}
+
+impl FieldIds {
+    fn is_ours(&self, id: u64) -> bool {
+        [self.severity, self.why, self.flags].contains(&Some(id))
+    }
+}
+
+/// A person as the directory knows them.
+#[derive(Debug, Clone, Default)]
+pub struct Person {
+    pub name: String,
+    pub role: String,
+}
+
+/// Names and roles by id.
+#[derive(Debug, Default)]
+pub struct Directory {
+    pub people: HashMap<i64, Person>,
+    pub groups: HashMap<i64, String>,
+    pub organizations: HashMap<i64, Organization>,
+}
+
+/// What a ticket is looked at through.
+pub struct Lens<'a> {
+    pub source: &'a str,
+    pub origin: &'a str,
+    pub config: &'a Config,
+    pub fields: &'a FieldIds,
+    pub directory: &'a Directory,
+    /// Our own account's id.
+    pub own_id: i64,
+    /// When we learned it.
+    pub seen_at: Timestamp,
+    /// Vendor time of the read.
+    pub read_at: Timestamp,
+}
+
+/// Zendesk's status words. `None` for a word that is not known, and for `deleted`.
+pub fn status_of(word: &str) -> Option<Status> {
+    Some(match word {
+        "new" => Status::New,
+        "open" => Status::Open,
+        "pending" => Status::Pending,
+        "hold" => Status::OnHold,
+        "solved" => Status::Resolved,
+        "closed" => Status::Closed,
+        _ => return None,
+    })
+}
+
+/// Whether the ticket was merged into another one.
+pub fn is_merged(ticket: &Ticket) -> bool {
+    ticket.status == "closed" && ticket.tags.iter().flatten().any(|tag| tag == MERGED_TAG)
+}
+
+/// The version of a ticket as read at `read_at`.
+// Vendor: `generated_timestamp` moves on every change, `updated_at` does not; create and update answers carry 0.
+// It has whole seconds: a read within the same second may be older than another one, hence the count.
+// Invariant: a_read_within_the_second_of_a_change_is_older_than_one_after_it
+pub fn revision_of(generated: Option<i64>, updated_at: Timestamp, read_at: Timestamp) -> Revision {
+    let second = generated.filter(|second| *second > 0).unwrap_or_else(|| updated_at.as_second());
+    Revision { at_ms: second.saturating_mul(1_000), count: u64::from(read_at.as_second() > second) }
+}
+
+impl Lens<'_> {
+    /// The ticket with its whole history.
+    pub fn change(&self, ticket: &Ticket, audits: &[Audit], complete: bool) -> Result<CaseChange, String> {
+        let history = self.history(ticket, audits);
+        let mut case = self.case(ticket)?;
+        let finished = history.events.iter().rev().find_map(|event| match &event.kind {
+            EventKind::StatusChanged { from, to } if from.is_open() && !to.is_open() => Some(event.at),
+            _ => None,
+        });
+        case.resolved_at = finished.filter(|_| !case.status.is_open());
+        Ok(CaseChange {
+            marks: self.marks(ticket, history.notes, complete),
+            events: history.events,
+            events_complete: complete,
+            texts: history.texts,
+            case,
+        })
+    }
+
+    /// The ticket alone, as an export page tells it.
+    pub fn snapshot(&self, ticket: &Ticket, solved_at: Option<Timestamp>) -> Result<CaseChange, String> {
+        let mut case = self.case(ticket)?;
+        case.resolved_at = solved_at.filter(|_| !case.status.is_open());
+        let events = vec![self.created(ticket)];
+        let marks = self.marks(ticket, Vec::new(), false);
+        Ok(CaseChange { case, events, marks, events_complete: false, texts: Vec::new() })
+    }
+
+    fn case(&self, ticket: &Ticket) -> Result<Case, String> {
+        let status =
+            status_of(&ticket.status).ok_or_else(|| format!("unknown status {:?}", ticket.status))?;
+        let organization = ticket.organization_id.and_then(|id| self.directory.organizations.get(&id));
+        let column = |key: &str| {
+            let fields = organization?.organization_fields.as_ref()?;
+            text_of(fields.get(key).filter(|_| !key.is_empty())?)
+        };
+        let (fields, unread) = self.mapped(ticket);
+        Ok(Case {
+            key: CaseKey::new(self.source, ticket.id.to_string()),
+            number: format!("#{}", ticket.id),
+            title: ticket.subject.clone().unwrap_or_default(),
+            link: Some(format!("{}/agent/tickets/{}", self.origin, ticket.id)),
+            status,
+            status_raw: ticket.status.clone(),
+            priority: ticket.priority.as_deref().and_then(|word| self.priority(word)),
+            priority_raw: ticket.priority.clone().unwrap_or_default(),
+            customer: ticket.organization_id.map(|id| {
+                let name = organization.map(|known| known.name.clone()).unwrap_or_else(|| id.to_string());
+                Party { id: id.to_string(), name }
+            }),
+            tier: column(&self.config.columns.tier),
+            contract: column(&self.config.columns.contract),
+            requester: ticket.requester_id.map(|id| self.person(id)),
+            owner: ticket.assignee_id.map(|id| self.person(id)),
+            team: ticket.group_id.map(|id| self.group(id)),
+            product: ticket.custom_text(self.fields.product).map(str::to_owned),
+            category: ticket.kind.clone(),
+            channel: ticket.via.as_ref().map(|via| via.channel().to_owned()).filter(|word| !word.is_empty()),
+            tags: ticket.tags.iter().flatten().filter(|tag| !tag.starts_with(TAG_PREFIX)).cloned().collect(),
+            fields,
+            unread,
+            opened_at: ticket.created_at,
+            updated_at: ticket.updated_at,
+            resolved_at: None,
+            due_at: ticket.due_at,
+            links: self.links(ticket),
+            revision: revision_of(ticket.generated_timestamp, ticket.updated_at, self.read_at),
+        })
+    }
+
+    fn priority(&self, word: &str) -> Option<Priority> {
+        self.config.priorities.get(word).map(|rank| Priority(*rank))
+    }
+
+    fn person(&self, id: i64) -> Party {
+        let known = self.directory.people.get(&id).map(|person| person.name.clone());
+        Party { id: id.to_string(), name: known.unwrap_or_else(|| id.to_string()) }
+    }
+
+    fn group(&self, id: i64) -> Party {
+        let known = self.directory.groups.get(&id).cloned();
+        Party { id: id.to_string(), name: known.unwrap_or_else(|| id.to_string()) }
+    }
+
+    fn links(&self, ticket: &Ticket) -> Vec<CaseKey> {
+        let earlier =
+            ticket.via.as_ref().filter(|via| via.rel() == "follow_up").and_then(|via| via.source.as_ref());
+        let earlier = earlier.and_then(|source| id_of(&source.from["ticket_id"]));
+        let problem = ticket.problem_id.map(|id| id.to_string());
+        problem
+            .into_iter()
+            .chain(earlier.map(|id| id.to_string()))
+            .map(|id| CaseKey::new(self.source, id))
+            .collect()
+    }
+
+    /// Mapped fields, and the names of those that the account may not read.
+    fn mapped(&self, ticket: &Ticket) -> (BTreeMap<String, FieldValue>, Vec<String>) {
+        let (mut fields, mut unread) = (BTreeMap::new(), Vec::new());
+        for (name, id) in &self.fields.mapped {
+            match id.and_then(|id| ticket.custom(id)) {
+                None => unread.push(name.clone()),
+                Some(value) => {
+                    if let Some(value) = field_value(value) {
+                        fields.insert(name.clone(), value);
+                    }
+                }
+            }
+        }
+        (fields, unread)
+    }
+
+    fn marks(&self, ticket: &Ticket, notes: Vec<String>, notes_complete: bool) -> SeenMarks {
+        let shown = ticket.custom_text(self.fields.severity).and_then(severity_of);
+        let line = ticket.custom_text(self.fields.flags).and_then(Marker::from_line);
+        let listed = line.as_ref().is_some_and(|marker| marker.severity.is_some());
+        let marker = match (line, shown) {
+            (Some(marker), shown) => Some(Marker { severity: shown.or(marker.severity), ..marker }),
+            (None, Some(severity)) => Some(Marker { severity: Some(severity), flags: Vec::new() }),
+            (None, None) => None,
+        };
+        SeenMarks {
+            marker,
+            severity_cleared: listed && shown.is_none(),
+            why: ticket.custom_text(self.fields.why).map(str::to_owned),
+            notes,
+            notes_complete,
+            answer: ticket.custom_text(self.fields.answer).map(str::to_owned),
+        }
+    }
+
+    fn created(&self, ticket: &Ticket) -> TimelineEvent {
+        let actor = ticket.requester_id.map_or(Actor::Customer, |id| self.role(Some(id), ticket));
+        TimelineEvent {
+            id: created_id(ticket),
+            at: ticket.created_at,
+            seen_at: self.seen_at,
+            actor,
+            by: self.name(ticket.requester_id),
+            kind: EventKind::Created,
+        }
+    }
+
+    fn name(&self, id: Option<i64>) -> Option<String> {
+        self.directory.people.get(&id?).map(|person| person.name.clone())
+    }
+
+    /// Who an account stands for on this ticket.
+    fn role(&self, author: Option<i64>, ticket: &Ticket) -> Actor {
+        let Some(id) = author.filter(|id| *id > 0) else { return Actor::Vendor };
+        if ticket.requester_id == Some(id) {
+            return Actor::Customer;
+        }
+        match self.directory.people.get(&id).map(|person| person.role.as_str()) {
+            Some("end-user") => Actor::Customer,
+            _ => Actor::Agent,
+        }
+    }
+
+    fn history(&self, ticket: &Ticket, audits: &[Audit]) -> History {
+        let mut history =
+            History { events: vec![self.created(ticket)], notes: Vec::new(), texts: Vec::new() };
+        for audit in audits {
+            // Vendor: the first audit is the one with `Create` events; its comment is the ticket's description.
+            let opening = audit.events.iter().any(|event| event.kind == "Create");
+            for event in &audit.events {
+                if opening && event.kind == "Comment" {
+                    let text = [ticket.subject.clone(), text_of(&event.body)].into_iter().flatten();
+                    history.texts.push((created_id(ticket), text.collect::<Vec<_>>().join("\n")));
+                } else {
+                    self.read(ticket, audit, event, &mut history);
+                }
+            }
+        }
+        history
+    }
+
+    fn read(&self, ticket: &Ticket, audit: &Audit, event: &AuditEvent, into: &mut History) {
+        let kind = event.kind.as_str().unwrap_or("");
+        if kind == "CommentPrivacyChange" {
+            return into.set_public(&event_id(&event.comment_id), event.public == Value::Bool(true));
+        }
+        let Some((id, what)) = id_of(&event.id).map(|_| event_id(&event.id)).zip(self.kind(kind, event))
+        else {
+            return;
+        };
+        let author = id_of(&event.author_id).or(audit.author_id);
+        if let EventKind::Replied { public, .. } = &what {
+            let text = text_of(&event.body).or_else(|| text_of(&event.plain_body)).unwrap_or_default();
+            if !public {
+                into.notes.extend(note_markers(&text));
+            }
+            into.texts.push((id.clone(), text));
+        }
+        let actor = self.actor(ticket, audit, event, &what, author);
+        let by = self.name(author);
+        into.events.push(TimelineEvent {
+            id,
+            at: audit.created_at,
+            seen_at: self.seen_at,
+            actor,
+            by,
+            kind: what,
+        });
+    }
+
+    /// What an audit's event means. `None`: nothing that concerns us, such as a notification sent.
+    fn kind(&self, kind: &str, event: &AuditEvent) -> Option<EventKind> {
+        match kind {
+            // Vendor: comments of calls and social channels are types of their own, with the same keys.
+            "Comment" | "VoiceComment" | "FacebookComment" => {
+                Some(EventKind::Replied { public: event.public != Value::Bool(false), signals: Vec::new() })
+            }
+            "Change" => self.changed(event),
+            _ => None,
+        }
+    }
+
+    fn changed(&self, event: &AuditEvent) -> Option<EventKind> {
+        let (from, to) = (&event.previous_value, &event.value);
+        let field = text_of(&event.field_name)?;
+        match field.as_str() {
+            "status" => {
+                let (from, to) = (status_of(from.as_str()?)?, status_of(to.as_str()?)?);
+                (from != to).then_some(EventKind::StatusChanged { from, to })
+            }
+            "priority" => {
+                let rank = |value: &Value| self.priority(value.as_str()?);
+                let (from, to) = (rank(from), rank(to));
+                (from != to).then_some(EventKind::PriorityChanged { from, to })
+            }
+            "assignee_id" => {
+                let person = |value: &Value| id_of(value).map(|id| self.person(id));
+                Some(EventKind::OwnerChanged { from: person(from), to: person(to) })
+            }
+            "group_id" => {
+                let group = |value: &Value| id_of(value).map(|id| self.group(id));
+                Some(EventKind::TeamChanged { from: group(from), to: group(to) })
+            }
+            // Vendor: the ticket says `problem_id`, its audits say `linked_id`.
+            "problem_id" | "linked_id" => match (id_of(from), id_of(to)) {
+                (_, Some(id)) => Some(EventKind::Linked { case: id.to_string() }),
+                (Some(id), None) => Some(EventKind::Unlinked { case: id.to_string() }),
+                (None, None) => None,
+            },
+            number => self.custom_changed(number.parse().ok()?, from, to),
+        }
+    }
+
+    fn custom_changed(&self, id: u64, from: &Value, to: &Value) -> Option<EventKind> {
+        if self.fields.severity == Some(id) {
+            let word = |value: &Value| {
+                text_of(value).map(|text| text.strip_prefix(TAG_PREFIX).map(str::to_owned).unwrap_or(text))
+            };
+            return Some(EventKind::MarkChanged { from: word(from), to: word(to) });
+        }
+        let (field, _) = self.fields.mapped.iter().find(|(_, mapped)| *mapped == Some(id))?;
+        Some(EventKind::FieldChanged { field: field.clone(), from: text_of(from), to: text_of(to) })
+    }
+
+    /// Our own doing is told by account *and* content: the account may be shared with a person, who writes no mark of
+    /// ours. Automation is told by the way it came.
+    // Invariant: what_a_person_does_under_our_account_is_not_ours
+    fn actor(
+        &self,
+        ticket: &Ticket,
+        audit: &Audit,
+        event: &AuditEvent,
+        what: &EventKind,
+        author: Option<i64>,
+    ) -> Actor {
+        if automated(event.via.as_ref()) || (event.via.is_none() && automated(audit.via.as_ref())) {
+            return Actor::Vendor;
+        }
+        if audit.author_id == Some(self.own_id) && self.is_ours(audit, event, what) {
+            return Actor::Dutyd;
+        }
+        self.role(author, ticket)
+    }
+
+    fn is_ours(&self, audit: &Audit, event: &AuditEvent, what: &EventKind) -> bool {
+        let stamped = !audit.metadata["custom"][METADATA_KEY].is_null();
+        match what {
+            EventKind::Replied { public: false, .. } => {
+                text_of(&event.body).is_some_and(|text| !note_markers(&text).is_empty())
+            }
+            EventKind::MarkChanged { .. } => stamped,
+            EventKind::FieldChanged { .. } => {
+                stamped && id_of(&event.field_name).is_some_and(|id| self.fields.is_ours(id as u64))
+            }
+            _ => false,
+        }
+    }
+}
+
+struct History {
+    events: Vec<TimelineEvent>,
+    notes: Vec<String>,
+    texts: Vec<(String, String)>,
+}
+
+impl History {
+    fn set_public(&mut self, id: &str, now_public: bool) {
+        let replies = self.events.iter_mut().filter(|event| event.id == id);
+        for event in replies {
+            if let EventKind::Replied { public, .. } = &mut event.kind {
+                *public = now_public;
+            }
+        }
+    }
+}
+
+/// The id of a ticket's creation in our timeline, which no audit needs to be read for.
+fn created_id(ticket: &Ticket) -> String {
+    format!("t{}", ticket.id)
+}
+
+/// The id of an audit's event in our timeline.
+fn event_id(id: &Value) -> String {
+    format!("e{}", text_of(id).unwrap_or_default())
+}
+
+// Vendor: triggers, automations and macros' rules name themselves in `via`, https://developer.zendesk.com/documentation/ticketing/reference-guides/via-types/
+fn automated(via: Option<&Via>) -> bool {
+    let Some(via) = via else { return false };
+    matches!(via.channel(), "rule" | "system") || matches!(via.rel(), "trigger" | "automation")
+}
+
+/// The severity behind a tag of our drop-down.
+pub fn severity_of(tag: &str) -> Option<Severity> {
+    Severity::from_word(tag.strip_prefix(TAG_PREFIX)?)
+}
+
+fn field_value(value: &Value) -> Option<FieldValue> {
+    match value {
+        Value::Null => None,
+        Value::Bool(truth) => Some(FieldValue::Truth(*truth)),
+        Value::Number(number) => number.as_f64().map(FieldValue::Number),
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(FieldValue::Text(text.clone())),
+        Value::Array(items) => Some(FieldValue::List(items.iter().filter_map(text_of).collect())),
+        Value::Object(_) => Some(FieldValue::Text(value.to_string())),
+    }
+}
+
+/// Everybody whom the changes of an audit name: owners before and after.
+pub fn people_named(audits: &[Audit]) -> impl Iterator<Item = i64> {
+    let events = audits.iter().flat_map(|audit| &audit.events);
+    let owners = events.filter(|event| event.field_name == "assignee_id");
+    owners.flat_map(|event| [id_of(&event.value), id_of(&event.previous_value)]).flatten()
+}
