@@ -148,7 +148,7 @@ impl<'a> Facts<'a> {
         let clock = self.clock(name)?;
         let shape = match (word, clock.target_seconds) {
             (ClockWord::Elapsed, _) => Shape::Passed,
-            (ClockWord::Remaining, Some(target)) => Shape::LeftOf(target),
+            (ClockWord::Remaining, Some(target)) if clock.is_active() => Shape::LeftOf(target),
             (ClockWord::Percent, Some(target)) => Shape::PercentOf(target),
             _ => return None,
         };

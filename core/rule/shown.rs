@@ -3,7 +3,7 @@
 //! Must not know: rules. Values come from outside and are made harmless here: one line, no control characters, short.
 
 use super::value::Value;
-use super::vocabulary::{CaseWord, ClockWord, Measure, Read};
+use super::vocabulary::{CaseWord, ClockWord, Measure, Read, SpanWord};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -52,6 +52,21 @@ impl Language {
         }
     }
 
+    /// Time left, or overdrawn.
+    fn left(self, seconds: i64, measure: Measure) -> String {
+        let length = span(seconds.abs(), measure, self);
+        match (self, seconds > 0) {
+            (Language::English, true) => format!("{length} left"),
+            (Language::English, false) => format!("overdue by {length}"),
+            (Language::German, true) => format!("noch {length}"),
+            (Language::German, false) => format!("seit {length} überfällig"),
+            (Language::French, true) => format!("reste {length}"),
+            (Language::French, false) => format!("en retard de {length}"),
+            (Language::Spanish, true) => format!("quedan {length}"),
+            (Language::Spanish, false) => format!("con retraso de {length}"),
+        }
+    }
+
     fn day(self) -> &'static str {
         match self {
             Language::French => "j",
@@ -66,6 +81,7 @@ pub fn show(read: &Read, value: &Value<'_>, language: Language, zone: &TimeZone)
     match (value, kind(read)) {
         (Value::Null, _) => language.none().to_owned(),
         (Value::Int(seconds), Kind::Span(measure)) => span(*seconds, measure, language),
+        (Value::Int(seconds), Kind::Left(measure)) => language.left(*seconds, measure),
         (value, Kind::Percent) => {
             value.number().map_or_else(String::new, |number| format!("{} %", number.floor()))
         }
@@ -73,21 +89,24 @@ pub fn show(read: &Read, value: &Value<'_>, language: Language, zone: &TimeZone)
             Ok(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string(),
             Err(_) => harmless(text),
         },
-        (value, Kind::Plain) | (value, Kind::Span(_)) | (value, Kind::Instant) => plain(value, language),
+        (value, _) => plain(value, language),
     }
 }
 
 enum Kind {
     Plain,
     Span(Measure),
+    Left(Measure),
     Percent,
     Instant,
 }
 
 fn kind(read: &Read) -> Kind {
     match read {
+        Read::Span(SpanWord::UntilDue, measure) => Kind::Left(*measure),
         Read::Span(_, measure) => Kind::Span(*measure),
-        Read::Clock(_, ClockWord::Elapsed | ClockWord::Remaining) => Kind::Span(Measure::Business),
+        Read::Clock(_, ClockWord::Elapsed) => Kind::Span(Measure::Business),
+        Read::Clock(_, ClockWord::Remaining) => Kind::Left(Measure::Business),
         Read::Clock(_, ClockWord::Percent) => Kind::Percent,
         Read::Clock(_, ClockWord::DueAt) => Kind::Instant,
         Read::Case(CaseWord::OpenedAt | CaseWord::DueAt) => Kind::Instant,
@@ -126,13 +145,20 @@ pub fn span(seconds: i64, measure: Measure, language: Language) -> String {
     }
 }
 
-/// One line without control characters or invisible marks of direction, cut to a length that people read.
+/// One line without control characters or invisible marks of direction, cut to a length that people read. Square
+/// brackets become round ones: what stands in square brackets in a note is ours.
 pub fn harmless(text: &str) -> String {
     let unseen = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
-    let line: String = text.chars().map(|c| if unseen(c) { ' ' } else { c }).collect();
+    let shown = |c: char| match c {
+        '[' => '(',
+        ']' => ')',
+        c if unseen(c) => ' ',
+        c => c,
+    };
+    let line: String = text.chars().map(shown).collect();
     let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN_MAX) {
         Some((cut, _)) => format!("{}…", &line[..cut]),

@@ -10,6 +10,7 @@ use crate::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::Timestamp;
 
 mod bombs;
+mod ladder;
 mod time;
 
 /// Monday, 2 March 2026, 09:00 UTC.

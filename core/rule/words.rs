@@ -385,7 +385,7 @@ pub static WORDS: &[Word] = &[
         Type::Seconds,
         Key::Clock(K::Remaining),
         CLOCK,
-        "time left, negative after the due time; `null` without a target",
+        "time left, negative after the due time; `null` without a target and once the clock has ended",
     )),
     one_of(
         word(
