@@ -24,7 +24,7 @@ use crate::around::GroupKind;
 use crate::calendar::{Calendar, Calendars};
 use crate::case::{Case, CaseChange, Party};
 use crate::problem::Problem;
-use crate::rule::Rule;
+use crate::rule::{GroupWord, Rule};
 use crate::signal::Lexicon;
 use crate::sla::SlaSet;
 use customers::Customers;
@@ -59,7 +59,7 @@ pub struct Policy {
     defaults: Manner,
     sources: BTreeMap<String, Manner>,
     team_calendars: BTreeMap<String, String>,
-    groups_read: BTreeSet<GroupKind>,
+    groups_read: BTreeSet<(GroupKind, GroupWord)>,
 }
 
 /// Calendar, zone and language, where said.
@@ -150,9 +150,9 @@ impl Policy {
         self.maintenance.iter().filter(|window| window.concerns(case, now)).map(|window| window.until).max()
     }
 
-    /// Whether any rule reads facts of such a group.
-    pub fn reads_group(&self, kind: GroupKind) -> bool {
-        self.groups_read.contains(&kind)
+    /// Whether any rule reads this fact of such a group.
+    pub fn reads_fact(&self, kind: GroupKind, fact: GroupWord) -> bool {
+        self.groups_read.contains(&(kind, fact))
     }
 }
 

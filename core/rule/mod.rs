@@ -30,7 +30,7 @@ pub use facts::Facts;
 pub use parse::Fault;
 pub use template::{Template, TemplateFault};
 pub use value::{Truth, Type, Value};
-pub use vocabulary::{Names, Scope, find, reference};
+pub use vocabulary::{GroupWord, Names, Scope, find, reference};
 
 use crate::action::Severity;
 use crate::around::GroupKind;
@@ -160,12 +160,12 @@ impl Rule {
         }
     }
 
-    /// The kinds of groups whose facts the rule reads.
-    pub(crate) fn groups_read(&self) -> Vec<GroupKind> {
+    /// The facts of groups that the rule reads.
+    pub(crate) fn groups_read(&self) -> Vec<(GroupKind, GroupWord)> {
         let reads = self.conditions().flat_map(Condition::reads);
         reads
             .filter_map(|read| match read {
-                Read::Group(kind, _) => Some(kind),
+                Read::Group(kind, fact) => Some((kind, fact)),
                 _ => None,
             })
             .collect()

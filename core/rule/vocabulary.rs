@@ -90,6 +90,7 @@ pub enum ClockWord {
     DueAt,
 }
 
+/// A fact of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupWord {
     Open,

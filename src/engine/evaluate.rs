@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use dutyd_core::around::GroupKind;
 use dutyd_core::decide::{Outcome, decide, groups};
 use dutyd_core::policy::{Policy, PolicySet};
+use dutyd_core::rule::GroupWord;
 use dutyd_core::state::{CaseState, FlagState, News, Presence};
 use dutyd_core::timeline::Actor;
 use jiff::{SignedDuration, Timestamp};
@@ -271,6 +272,12 @@ fn listed(state: &CaseState) -> Vec<NewFlag> {
 }
 
 fn watched(policy: &Policy) -> Watched {
-    let of = |kind| if policy.reads_group(kind) { FactsRead::ALL } else { FactsRead::default() };
+    let of = |kind| FactsRead {
+        open: policy.reads_fact(kind, GroupWord::Open),
+        urgent: policy.reads_fact(kind, GroupWord::Urgent),
+        unowned: policy.reads_fact(kind, GroupWord::Unowned),
+        unanswered: policy.reads_fact(kind, GroupWord::Unanswered),
+        sources: policy.reads_fact(kind, GroupWord::Sources),
+    };
     Watched { customer: of(GroupKind::Customer), owner: of(GroupKind::Owner), team: of(GroupKind::Team) }
 }
