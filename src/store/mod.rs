@@ -9,7 +9,7 @@ mod read;
 pub mod sqlite;
 mod types;
 
-pub use codec::{Sealed, open_news, open_state, seal_change, seal_news, seal_state};
+pub use codec::{NEWS_VERSION, Sealed, open_news, open_state, seal_change, seal_news, seal_state};
 pub use error::StoreError;
 pub use read::{
     Counts, DecisionRow, FlagRow, OutboxCounts, ParkedKind, ParkedRow, SourceRow, StateRow, Wanted,

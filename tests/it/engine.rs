@@ -13,8 +13,8 @@ use dutyd_connectors::{
     Request, Response, Transport, TransportError,
 };
 use dutyd_core::action::{Action, Receipt, Slot, Want};
-use dutyd_core::case::CaseKey;
-use dutyd_core::policy::PolicySet;
+use dutyd_core::case::{CaseChange, CaseKey, Priority, SeenMarks};
+use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -56,7 +56,33 @@ struct Double {
     pages: Answers<Page>,
     writes: Answers<()>,
     held: Mutex<bool>,
+    /// A record that lives at the vendor: what is written to it is read back.
+    record: Mutex<Option<Record>>,
     asked: Mutex<Vec<String>>,
+}
+
+struct Record {
+    marks: SeenMarks,
+    version: i64,
+}
+
+impl Record {
+    fn write(&mut self, want: &Want) {
+        self.version += 1;
+        match want {
+            Want::Mark(marker) => self.marks.marker.clone_from(marker),
+            Want::Why(why) => self.marks.why.clone_from(why),
+            Want::Note { marker, .. } => self.marks.notes.push(marker.clone()),
+        }
+    }
+
+    /// An urgent case that nobody owns.
+    fn read(&self) -> CaseChange {
+        let mut change = change("a", self.version);
+        change.case.priority = Some(Priority(1));
+        change.marks = self.marks.clone();
+        change
+    }
 }
 
 impl Double {
@@ -77,6 +103,7 @@ impl Double {
             pages: Mutex::default(),
             writes: Mutex::default(),
             held: Mutex::default(),
+            record: Mutex::default(),
             asked: Mutex::default(),
         }
     }
@@ -116,7 +143,9 @@ impl Connector for Double {
     async fn pull(&self, _cx: &Ctx<'_>, from: Option<&Cursor>) -> Result<Page, ConnectorError> {
         self.note(format!("pull from {}", from.map_or("the beginning", |cursor| &cursor.body)));
         let scripted = self.pages.lock().expect("not poisoned").pop_front();
-        scripted.unwrap_or_else(|| Ok(Page { next: from.cloned(), ..Page::default() }))
+        let living = self.record.lock().expect("not poisoned").as_ref().map(Record::read);
+        let quiet = || Page { changes: living.into_iter().collect(), next: from.cloned(), ..Page::default() };
+        scripted.unwrap_or_else(|| Ok(quiet()))
     }
 
     async fn fetch(&self, _cx: &Ctx<'_>, cases: &[CaseKey]) -> Result<Vec<Fetched>, ConnectorError> {
@@ -135,6 +164,9 @@ impl Connector for Double {
         self.note(format!("apply {}", slots.join(" ")));
         let scripted = self.writes.lock().expect("not poisoned").pop_front();
         scripted.unwrap_or(Ok(()))?;
+        if let Some(record) = self.record.lock().expect("not poisoned").as_mut() {
+            actions.iter().for_each(|action| record.write(&action.want));
+        }
         Ok(actions
             .iter()
             .map(|action| Applied { action_id: action.id.clone(), result: Ok(receipt(action, cx.now)) })
@@ -163,12 +195,22 @@ impl Stage {
     }
 
     async fn with(mode: Mode, writes_per_hour: u32) -> Self {
+        let clock = Arc::new(HandClock(Mutex::new(start())));
+        Self::over(Arc::new(Double::new()), clock, PolicySet::default(), mode, writes_per_hour).await
+    }
+
+    /// A daemon with an empty database before a vendor as it stands.
+    async fn over(
+        double: Arc<Double>,
+        clock: Arc<HandClock>,
+        policies: PolicySet,
+        mode: Mode,
+        writes_per_hour: u32,
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("dutyd.db");
-        let store = Arc::new(SqliteStore::open(&path, 7, start()).await.expect("a store"));
-        let clock = Arc::new(HandClock(Mutex::new(start())));
-        let double = Arc::new(Double::new());
-        let (policy, watched) = watch::channel(Arc::new(PolicySet::default()));
+        let store = Arc::new(SqliteStore::open(&path, 7, clock.now()).await.expect("a store"));
+        let (policy, watched) = watch::channel(Arc::new(policies));
         let source = SourceSetup {
             name: SOURCE.to_owned(),
             connector: double.clone(),
@@ -447,4 +489,51 @@ async fn silence_beyond_the_bound_is_blindness_and_ends_with_the_next_scan() {
     stage.clock.pass(minutes(16));
     stage.settle().await;
     assert_eq!(stage.engine.health()[0].blind_since, None);
+}
+
+const UNOWNED: &str = r#"
+[[rules]]
+name = "urgent-unowned"
+when = "case.urgent && case.owner == null && owner_for.wall >= minutes(15)"
+severity = "candidate"
+text = "Nobody owns it."
+"#;
+
+fn policies(text: &str) -> PolicySet {
+    let file = PolicyFile { name: "rules.toml".to_owned(), text: text.to_owned() };
+    let current = Policy::load(&[file]).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    PolicySet { current: Arc::new(current), ..PolicySet::default() }
+}
+
+#[tokio::test]
+async fn a_flag_rises_at_its_second_is_written_once_and_outlives_the_database() {
+    let (double, clock) = (Arc::new(Double::new()), Arc::new(HandClock(Mutex::new(start()))));
+    *double.record.lock().expect("not poisoned") =
+        Some(Record { marks: SeenMarks { notes_complete: true, ..SeenMarks::default() }, version: 1 });
+    let stage = Stage::over(double.clone(), clock.clone(), policies(UNOWNED), Mode::Write, 1_000).await;
+    stage.settle().await;
+    clock.pass(SignedDuration::from_secs(15 * 60 - 1));
+    stage.settle().await;
+    assert!(stage.writes().is_empty(), "a second too early");
+    clock.pass(SignedDuration::from_secs(1));
+    stage.settle().await;
+    let writes = stage.writes();
+    assert_eq!(writes.len(), 1, "{writes:?}");
+    assert!(writes[0].starts_with("apply mark why note:urgent-unowned:"), "{writes:?}");
+    for _ in 0..5 {
+        clock.pass(minutes(1));
+        stage.settle().await;
+    }
+    assert!(stage.writes().is_empty(), "our own write comes back and changes nothing");
+
+    drop(stage);
+    let amnesiac = Stage::over(double, clock.clone(), policies(UNOWNED), Mode::Write, 1_000).await;
+    for _ in 0..5 {
+        amnesiac.settle().await;
+        clock.pass(minutes(1));
+    }
+    assert!(amnesiac.writes().is_empty(), "what stands on the record is taken up, not written again");
+    let flags = amnesiac.store.open_flags(10).await.expect("read");
+    assert_eq!((flags.len(), flags[0].rule.as_str()), (1, "urgent-unowned"));
+    assert_eq!(flags[0].raised_at, start() + minutes(15));
 }

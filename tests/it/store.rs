@@ -3,15 +3,17 @@
 use crate::fixture::{SOURCE, change, key, minutes, start};
 use dutyd::store::sqlite::SqliteStore;
 use dutyd::store::{
-    Brakes, DueCase, FactsRead, FetchResult, FetchedCase, LEASE_LIFE, Order, OutcomeCommit, PageCommit,
-    PageSaved, Retention, Sealed, Settlement, SourceLease, Store, StoreError, Token, Verdict, Watched,
-    open_news, open_state, seal_change, seal_news,
+    Brakes, DueCase, FactsRead, FetchResult, FetchedCase, LEASE_LIFE, NEWS_VERSION, Order, OutcomeCommit,
+    PageCommit, PageSaved, Retention, Sealed, Settlement, SourceLease, Store, StoreError, Token, Verdict,
+    Watched, open_news, open_state, seal_change, seal_news, seal_state,
 };
 use dutyd_connectors::{Cursor, Hint, Quarantined};
 use dutyd_core::action::{Action, Receipt, Slot, Want};
-use dutyd_core::around::{Contribution, Group, GroupKind};
+use dutyd_core::around::{Around, Contribution, Group, GroupKind};
 use dutyd_core::case::Status;
-use dutyd_core::state::News;
+use dutyd_core::decide::decide;
+use dutyd_core::policy::PolicySet;
+use dutyd_core::state::{News, STATE_VERSION};
 use jiff::Timestamp;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -706,5 +708,43 @@ async fn a_clean_stop_is_told_from_a_crash() {
         if closed {
             store.close().await;
         }
+    }
+}
+
+/// Values of every version ever written. `UPDATE=1` writes those of today's versions anew.
+#[test]
+fn stored_values_of_every_version_still_open() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/stored");
+    let news = News::Change(Box::new(change("a", 1)));
+    let policies = PolicySet::default();
+    let state =
+        decide(&policies, None, &Around::default(), std::slice::from_ref(&news), start()).expect("a case");
+    let fresh = [
+        (format!("state_{STATE_VERSION}"), seal_state(&state.state).expect("sealed")),
+        (format!("news_{NEWS_VERSION}"), seal_news(&news).expect("sealed")),
+    ];
+    for (name, sealed) in &fresh {
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(directory.join(name), sealed.bytes()).expect("written");
+        }
+    }
+    let mut files: Vec<_> = std::fs::read_dir(&directory).expect("fixtures").flatten().collect();
+    files.sort_by_key(std::fs::DirEntry::file_name);
+    assert!(files.len() >= fresh.len());
+    for file in files {
+        let sealed = Sealed::from_bytes(std::fs::read(file.path()).expect("read"));
+        let name = file.file_name().into_string().expect("a plain name");
+        match name.split_once('_') {
+            Some(("state", _)) => assert_eq!(open_state(&sealed).expect(&name).case.key, key("a"), "{name}"),
+            _ => assert!(matches!(open_news(&sealed).expect(&name), News::Change(_)), "{name}"),
+        }
+    }
+    let damaged = |at: usize| {
+        let mut bytes = fresh[0].1.bytes().to_vec();
+        bytes[at] ^= 4;
+        open_state(&Sealed::from_bytes(bytes))
+    };
+    for at in 0..fresh[0].1.bytes().len() {
+        assert!(damaged(at).is_err(), "a flipped bit at byte {at} goes unnoticed");
     }
 }
