@@ -2,14 +2,20 @@
 //!
 //! Must not know: how anything is decided or stored; each command's file calls what does.
 
+mod ask;
 mod check;
+mod log;
 mod outcome;
+mod run;
 mod setup;
+mod show;
+mod show_explain;
 pub mod words;
 
 pub use outcome::{Exit, Failure};
 
 use crate::config::{Place, SchemaOf};
+use crate::desk::Ask;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,6 +49,7 @@ const EXIT_CODES: &str = "Exit codes:
   1   problems were found, or what was asked for does not exist
   2   the command line is wrong
   69  a vendor's system or the running daemon cannot be reached
+  70  dutyd itself failed: please report it
   74  reading or writing failed, for example the database
   78  the configuration or policy is wrong";
 
@@ -54,6 +61,34 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the daemon until it is stopped.
+    Run,
+    /// Say whether everything is seen, decided and shown; if not, since when and why.
+    Status,
+    /// List open flags across all sources, worst first.
+    List {
+        /// How many to show.
+        #[arg(long, default_value_t = 50)]
+        max: usize,
+    },
+    /// Say what every rule says about a case and why, what would change it, and what stands on the record.
+    Explain {
+        /// `source/number`, `source/id`, or a number if it is unique.
+        case: String,
+    },
+    /// Refused writes and records that could not be read.
+    Parked {
+        #[command(subcommand)]
+        what: Parked,
+    },
+    /// Stop reading from and writing to a source.
+    Pause { source: String },
+    /// Let a paused source go on.
+    Resume { source: String },
+    /// Take every mark of ours off the records of a source. Notes stay.
+    Unmark { source: String },
+    /// Make the running daemon read the policy again. A wrong one is refused and the old one stays.
+    Reload,
     /// Check configuration and policy, and run the examples in the rules. Reads only.
     Check {
         /// Also sign in to each source and measure rights, fields and webhooks there.
@@ -79,15 +114,42 @@ pub enum Command {
     },
 }
 
+/// What to do with parked things.
+#[derive(Debug, Subcommand)]
+pub enum Parked {
+    /// Show them.
+    List,
+    /// Try one again, or all.
+    Retry {
+        /// As shown by `parked list`; without it, all.
+        id: Option<String>,
+    },
+    /// Give one up.
+    Drop { id: String },
+}
+
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> Exit {
     let place = Place { dir: cli.config.clone(), dev: cli.dev };
+    let ask = |ask: Ask| ask::run(&place, ask, cli.format);
+    let pause = |source: &str, paused: bool| ask(Ask::Pause { source: source.to_owned(), paused });
     let done = match &cli.command {
+        Command::Run => run::run(&place, cli.verbose),
         Command::Check { online } => check::run(&place, *online, cli.format),
         Command::Setup { system, webhook_base } => setup::run(&place, system, webhook_base),
         Command::Schema { of } => print_json(&crate::config::schema(*of)),
         Command::Completions { shell } => completions(*shell),
         Command::Man { into } => man(into.as_deref()),
+        Command::Status => ask(Ask::Status),
+        Command::List { max } => ask(Ask::List { max: *max }),
+        Command::Explain { case } => ask(Ask::Explain { case: case.clone() }),
+        Command::Parked { what: Parked::List } => ask(Ask::Parked),
+        Command::Parked { what: Parked::Retry { id } } => ask(Ask::RetryParked { id: id.clone() }),
+        Command::Parked { what: Parked::Drop { id } } => ask(Ask::DropParked { id: Some(id.clone()) }),
+        Command::Pause { source } => pause(source, true),
+        Command::Resume { source } => pause(source, false),
+        Command::Unmark { source } => ask(Ask::Unmark { source: source.clone() }),
+        Command::Reload => ask(Ask::Reload),
     };
     done.unwrap_or_else(|failure| failure.report())
 }

@@ -3,8 +3,13 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod desk;
 pub mod engine;
+pub mod health;
 pub mod http;
 pub mod metrics;
 pub mod store;
+pub mod systemd;
 pub mod webhook;

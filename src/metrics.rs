@@ -2,7 +2,10 @@
 //!
 //! Knows: names and labels. Must not know: where the numbers come from; whoever does something counts it here.
 
+use crate::desk::{SourceLine, Status};
 use dutyd_connectors::{Budget, Lane};
+use dutyd_core::action::Severity;
+use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -26,6 +29,11 @@ struct SourceLabels {
 struct DeliveryLabels {
     source: String,
     outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SeverityLabels {
+    severity: &'static str,
 }
 
 /// Counters that live as long as the process. What can be read from the store is not counted but read.
@@ -88,6 +96,91 @@ impl Metrics {
             self.deliveries.clone(),
         );
     }
+}
+
+/// What is read from the status at the moment of a scrape.
+pub fn gauges(registry: &mut Registry, status: &Status) {
+    let mut source = |name: &str, help: &str, value: fn(&SourceLine, Timestamp) -> Option<f64>| {
+        let family = Family::<SourceLabels, Gauge<f64, AtomicU64>>::default();
+        for line in &status.sources {
+            if let Some(value) = value(line, status.now) {
+                family.get_or_create(&SourceLabels { source: line.name.clone() }).set(value);
+            }
+        }
+        registry.register(name, help, family);
+    };
+    source("dutyd_source_lag_seconds", "Seconds since everything was known", |line, _| {
+        line.behind_seconds.map(|s| s as f64)
+    });
+    source("dutyd_source_bound_seconds", "A longer lag is blindness", |line, _| {
+        Some(line.bound_seconds as f64)
+    });
+    source("dutyd_source_blind", "1 while changes may be missing", |line, _| {
+        Some(truth(line.blind_since.is_some()))
+    });
+    source("dutyd_source_paused", "1 while an operator has paused it", |line, _| {
+        Some(truth(line.row.paused))
+    });
+    source("dutyd_source_signed_out", "1 while the vendor does not let us in", |line, _| {
+        line.live.as_ref().map(|live| truth(live.signed_out))
+    });
+    source("dutyd_source_cases", "Cases known", |line, _| Some(line.row.cases as f64));
+    source("dutyd_webhooks_received", "Webhook deliveries noted", |line, _| Some(line.row.bells as f64));
+    source("dutyd_webhooks_missed", "Changes that no webhook announced", |line, _| {
+        Some(line.row.bells_missed as f64)
+    });
+    source("dutyd_hints_waiting", "Cases to be fetched", |line, _| Some(line.row.hints as f64));
+    source("dutyd_hints_age_seconds", "The longest a case has waited to be fetched", |line, now| {
+        Some(waited(line.row.hint_since, now))
+    });
+    source("dutyd_outbox_waiting", "Marks decided and not yet shown", |line, _| {
+        Some(line.row.outbox.pending() as f64)
+    });
+    source("dutyd_outbox_age_seconds", "The longest a mark has waited to be shown", |line, now| {
+        Some(waited(line.row.outbox.since, now))
+    });
+    source("dutyd_parked_writes", "Writes that the vendor refused", |line, _| {
+        Some(line.row.outbox.parked as f64)
+    });
+    source("dutyd_parked_records", "Records that could not be read", |line, _| {
+        Some(line.row.quarantined as f64)
+    });
+    source("dutyd_writes", "Records written", |line, _| Some(line.row.writes as f64));
+    source("dutyd_writes_last_hour", "Records written within the last hour", |line, _| {
+        Some(line.row.writes_last_hour as f64)
+    });
+    source("dutyd_writes_per_hour_max", "Records that may be written within an hour", |line, _| {
+        Some(f64::from(line.writes_per_hour))
+    });
+    overall(registry, status);
+}
+
+fn overall(registry: &mut Registry, status: &Status) {
+    let counts = &status.counts;
+    let mut one = |name: &str, help: &str, value: f64| {
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(value);
+        registry.register(name, help, gauge);
+    };
+    one("dutyd_cases_open", "Open cases", counts.open as f64);
+    one("dutyd_due_waiting", "Cases due to be evaluated", counts.due as f64);
+    one("dutyd_due_age_seconds", "The longest a case has been due", waited(counts.due_since, status.now));
+    one("dutyd_inbox_waiting", "News not yet folded in", counts.inbox as f64);
+    one("dutyd_rules", "Rules in force", status.rules as f64);
+    let flags = Family::<SeverityLabels, Gauge<f64, AtomicU64>>::default();
+    for (severity, count) in Severity::ALL.into_iter().zip(counts.flags) {
+        flags.get_or_create(&SeverityLabels { severity: severity.word() }).set(count as f64);
+    }
+    registry.register("dutyd_flags_open", "Open flags by severity", flags);
+}
+
+fn truth(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+/// Seconds since then; 0 if nothing waits.
+fn waited(since: Option<Timestamp>, now: Timestamp) -> f64 {
+    since.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0))
 }
 
 fn lane_word(lane: Lane) -> &'static str {

@@ -7,7 +7,7 @@ mod accept;
 
 pub use accept::{Bounds, serve};
 
-use crate::clock::{Clock, Wake};
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use axum::Router;
@@ -31,16 +31,13 @@ const NOTE_MAX: Duration = Duration::from_secs(2);
 /// When the vendor is asked to come again, in seconds.
 const COME_AGAIN: &str = "5";
 
-/// One source that can ring.
-pub struct Bell {
-    pub connector: Arc<dyn Connector>,
-    /// Rung once a delivery is durable.
-    pub wake: Wake,
-}
+/// Told the source once a delivery of it is durable.
+pub type Rung = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// All bells and where their ringing is noted.
+/// All sources that can ring, and where their ringing is noted.
 pub struct Intake {
-    pub bells: BTreeMap<String, Bell>,
+    pub connectors: BTreeMap<String, Arc<dyn Connector>>,
+    pub rung: Rung,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
@@ -114,9 +111,9 @@ async fn deliver(
     request: Request<Body>,
 ) -> Response {
     // Invariant: a delivery answered 2xx is durable (webhook::tests::a_delivery_is_answered_only_once_it_is_noted).
-    let outcome = match intake.bells.get_key_value(&source) {
+    let outcome = match intake.connectors.get_key_value(&source) {
         None => Outcome::UnknownSource,
-        Some((name, bell)) => take(&intake, name, bell, request).await,
+        Some((name, connector)) => take(&intake, name, connector.as_ref(), request).await,
     };
     // Strangers must not be able to make labels.
     let label = if outcome == Outcome::UnknownSource { "" } else { source.as_str() };
@@ -124,7 +121,7 @@ async fn deliver(
     outcome.into_response()
 }
 
-async fn take(intake: &Intake, source: &str, bell: &Bell, request: Request<Body>) -> Outcome {
+async fn take(intake: &Intake, source: &str, connector: &dyn Connector, request: Request<Body>) -> Outcome {
     let (parts, body) = request.into_parts();
     if let Err(outcome) = acceptable(&parts.headers) {
         return outcome;
@@ -135,13 +132,13 @@ async fn take(intake: &Intake, source: &str, bell: &Bell, request: Request<Body>
     };
     let now = intake.clock.now();
     let delivery = Delivery { headers: plain(&parts.headers), body };
-    let hints = match bell.connector.hints(&delivery, now) {
+    let hints = match connector.hints(&delivery, now) {
         Ok(hints) => hints,
         Err(error) => return refuse(source, &error),
     };
     match tokio::time::timeout(NOTE_MAX, intake.store.note_delivery(source, hints, now)).await {
         Ok(Ok(_)) => {
-            bell.wake.ring();
+            (intake.rung)(source);
             Outcome::Noted
         }
         Ok(Err(error)) => {

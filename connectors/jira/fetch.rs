@@ -102,8 +102,7 @@ impl Jira {
     /// One issue by itself; also the second look at one that the bulk form left out.
     async fn single(&self, cx: &Ctx<'_>, site: &Site, key: &CaseKey) -> Result<Found, ConnectorError> {
         if !is_id(&key.id) {
-            let quarantined = quarantine(&key.id, "not the id of an issue".to_owned());
-            return Ok(Found::Answer(Fetched::Quarantined(key.clone(), quarantined)));
+            return Ok(Found::Answer(Fetched::Gone(key.clone())));
         }
         let expand = if self.config.flavour == Flavour::DataCenter { "&expand=changelog" } else { "" };
         let fields = site.ids.wanted().join(",");

@@ -37,7 +37,11 @@ pub fn hints(
 /// have sent it.
 fn verify(secrets: &[SecretString], delivery: &Delivery) -> Result<(), ConnectorError> {
     let refused = |reason: &str| ConnectorError::Refused { status: 401, reason: reason.to_owned() };
-    let header = delivery.header("x-hub-signature").ok_or_else(|| refused("the webhook is not signed"))?;
+    let mut signatures = delivery.headers.iter().filter(|(name, _)| name == "x-hub-signature");
+    let (_, header) = signatures.next().ok_or_else(|| refused("the webhook is not signed"))?;
+    if signatures.next().is_some() {
+        return Err(refused("the webhook is signed twice"));
+    }
     let (method, mac) = header.split_once('=').ok_or_else(|| refused("the signature has no method"))?;
     if !method.eq_ignore_ascii_case("sha256") {
         return Err(refused("the signature's method is not sha256"));

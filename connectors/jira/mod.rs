@@ -48,3 +48,41 @@ pub use setup::setup;
 
 /// The vendor's name in configuration and output.
 pub const VENDOR: &str = "jira";
+
+/// Every request this connector can send: `METHOD /path`, with `{…}` for one segment.
+pub const REQUESTS: &[&str] = &[
+    "GET /rest/api/3/myself",
+    "GET /rest/api/3/field",
+    "GET /rest/api/3/status",
+    "GET /rest/api/3/mypermissions",
+    "GET /rest/api/3/project/{key}",
+    "GET /rest/webhooks/1.0/webhook",
+    "POST /rest/api/3/search/jql",
+    "POST /rest/api/3/issue/bulkfetch",
+    "POST /rest/api/3/changelog/bulkfetch",
+    "GET /rest/api/3/issue/{id}",
+    "GET /rest/api/3/issue/{id}/comment",
+    "PUT /rest/api/3/issue/{id}",
+    "PUT /rest/api/3/issue/{id}/properties/dutyd",
+    "DELETE /rest/api/3/issue/{id}/properties/dutyd",
+    "POST /rest/api/3/issue/{id}/comment",
+];
+
+/// The same for Data Center.
+pub const REQUESTS_DATA_CENTER: &[&str] = &[
+    "GET /rest/api/2/myself",
+    "GET /rest/api/2/field",
+    "GET /rest/api/2/status",
+    "GET /rest/api/2/mypermissions",
+    "GET /rest/api/2/project/{key}",
+    "GET /rest/jira-webhook/1.0/webhooks",
+    "GET /rest/webhooks/1.0/webhook",
+    "POST /rest/api/2/search",
+    "GET /rest/api/2/issue/{id}",
+    "GET /rest/api/2/issue/{id}/changelog",
+    "GET /rest/api/2/issue/{id}/comment",
+    "PUT /rest/api/2/issue/{id}",
+    "PUT /rest/api/2/issue/{id}/properties/dutyd",
+    "DELETE /rest/api/2/issue/{id}/properties/dutyd",
+    "POST /rest/api/2/issue/{id}/comment",
+];

@@ -51,16 +51,12 @@ pub struct Scan {
 }
 
 impl Position {
-    pub fn read(cursor: Option<&Cursor>, config: &Config) -> Result<Self, ConnectorError> {
-        let Some(cursor) = cursor else {
-            let floor_ms = config.read_from.map_or(0, |from| from.as_millisecond());
-            return Ok(Self { floor_ms, scan: None });
-        };
-        let malformed = |reason: String| ConnectorError::Malformed { where_: "cursor".to_owned(), reason };
-        if cursor.version != CURSOR_VERSION {
-            return Err(malformed(format!("version {} is not known", cursor.version)));
-        }
-        serde_json::from_str(&cursor.body).map_err(|error| malformed(error.to_string()))
+    /// A cursor of another version or of no form of ours means: from the beginning.
+    pub fn read(cursor: Option<&Cursor>, config: &Config) -> Self {
+        let known = cursor.filter(|cursor| cursor.version == CURSOR_VERSION);
+        let read = known.and_then(|cursor| serde_json::from_str(&cursor.body).ok());
+        let floor_ms = config.read_from.map_or(0, |from| from.as_millisecond());
+        read.unwrap_or(Self { floor_ms, scan: None })
     }
 
     pub fn to_cursor(&self) -> Cursor {
@@ -187,7 +183,7 @@ impl Jira {
         cx: &Ctx<'_>,
         from: Option<&Cursor>,
     ) -> Result<Page, ConnectorError> {
-        let position = Position::read(from, &self.config)?;
+        let position = Position::read(from, &self.config);
         let fresh = position.scan.is_none();
         let scan = position.scan.clone().unwrap_or_else(|| begin(&position, &self.config));
         let lane = if position.floor_ms == 0 { Lane::Backfill } else { Lane::Hot };

@@ -105,8 +105,13 @@ impl Teller<'_> {
         }
     }
 
+    /// A first value that came with the record. Later updates of its first second have a number of their own; a mark is
+    /// never there from the beginning.
     fn is_birth(&self, change: &Change) -> bool {
-        change.at <= self.created_at && change.row.oldvalue.value.is_empty()
+        let field = &change.row.fieldname.value;
+        let is_mark = *field == self.config.marks.severity || *field == self.config.marks.flags;
+        let with_record = change.at <= self.created_at && checkpoint(change).is_none_or(|number| number == 0);
+        with_record && !is_mark && change.row.oldvalue.value.is_empty()
     }
 
     fn tell_update(

@@ -1,5 +1,6 @@
 //! `dutyd check`: everything that is wrong, with its place and what to do; nothing is changed.
 
+use super::words::count;
 use super::{Exit, Failure, Format, print_bytes, print_json};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Place, Source, policy_files};
@@ -22,6 +23,8 @@ struct Report {
     systems: Vec<System>,
     sources: usize,
     rules: usize,
+    /// Examples in the rules that were run.
+    examples: usize,
 }
 
 /// One source as measured.
@@ -58,7 +61,11 @@ fn policy(place: &Place, report: &mut Report) {
     let policy = policy_files(&place.dir).and_then(|files| Policy::load(&files));
     match policy {
         Ok(policy) => {
+            let policy = Arc::new(policy);
             report.rules = policy.rules.len();
+            report.examples = policy.examples_count();
+            report.problems.extend(policy.run_examples());
+            report.remarks.extend(policy.findings().iter().cloned());
         }
         Err(problems) => report.problems.extend(problems),
     }
@@ -150,15 +157,16 @@ impl Report {
 
     fn summary(&self, online: bool) -> String {
         let wrong = self.problems.len() + self.blocking();
-        let (sources, rules) = (count(self.sources, "source"), count(self.rules, "rule"));
+        let (sources, rules) = (count(self.sources as u64, "source"), count(self.rules as u64, "rule"));
+        let rules = format!("{rules} with {}", count(self.examples as u64, "example"));
         let remarks = match self.remarks.len() {
             0 => String::new(),
-            remarks => format!(", {}", count(remarks, "remark")),
+            remarks => format!(", {}", count(remarks as u64, "remark")),
         };
         match wrong {
             0 if online => format!("ok: {sources}, {rules}{remarks}"),
             0 => format!("ok: {sources}, {rules}{remarks}; add --online to measure the systems themselves"),
-            wrong => format!("{} to mend{remarks}", count(wrong, "problem")),
+            wrong => format!("{} to mend{remarks}", count(wrong as u64, "problem")),
         }
     }
 }
@@ -176,12 +184,5 @@ impl System {
             text.push_str(&format!("\n  {kind}: {}\n    -> {}", finding.message, finding.remedy));
         }
         text
-    }
-}
-
-fn count(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        number => format!("{number} {noun}s"),
     }
 }

@@ -11,6 +11,8 @@ pub enum Exit {
     Problems,
     /// A vendor's system or the running daemon cannot be reached.
     Unreachable,
+    /// The program itself failed: a fault of ours.
+    Internal,
     /// Reading or writing failed.
     Io,
     /// The configuration or policy is wrong.
@@ -23,6 +25,7 @@ impl Exit {
             Exit::Done => 0,
             Exit::Problems => 1,
             Exit::Unreachable => 69,
+            Exit::Internal => 70,
             Exit::Io => 74,
             Exit::Config => 78,
         }

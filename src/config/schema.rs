@@ -13,16 +13,19 @@ pub enum SchemaOf {
     Config,
     /// connectors/*.toml
     Connector,
+    /// policy/*.toml
+    Policy,
 }
 
 impl SchemaOf {
-    pub const ALL: [SchemaOf; 2] = [SchemaOf::Config, SchemaOf::Connector];
+    pub const ALL: [SchemaOf; 3] = [SchemaOf::Config, SchemaOf::Connector, SchemaOf::Policy];
 
     /// Name of the committed file under config/schema.
     pub fn file_name(self) -> &'static str {
         match self {
             SchemaOf::Config => "config.schema.json",
             SchemaOf::Connector => "connector.schema.json",
+            SchemaOf::Policy => "policy.schema.json",
         }
     }
 }
@@ -32,6 +35,7 @@ pub fn schema(of: SchemaOf) -> Value {
     match of {
         SchemaOf::Config => optional_keys(schema_of::<Settings>()),
         SchemaOf::Connector => connector(),
+        SchemaOf::Policy => dutyd_core::policy::schema(),
     }
 }
 

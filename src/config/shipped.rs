@@ -3,7 +3,15 @@
 use dutyd_core::policy::PolicyFile;
 
 /// The policy under `config/policy`, by file name.
-const POLICY: &[(&str, &str)] = &[];
+const POLICY: &[(&str, &str)] = &[
+    ("calendars.toml", include_str!("../../config/policy/calendars.toml")),
+    ("customers.toml", include_str!("../../config/policy/customers.toml")),
+    ("defaults.toml", include_str!("../../config/policy/defaults.toml")),
+    ("rules.toml", include_str!("../../config/policy/rules.toml")),
+    ("signals.toml", include_str!("../../config/policy/signals.toml")),
+    ("targets.toml", include_str!("../../config/policy/targets.toml")),
+    ("texts-de.toml", include_str!("../../config/policy/texts-de.toml")),
+];
 
 /// The files under `config/connectors`, by vendor.
 const CONNECTORS: &[(&str, &str)] = &[

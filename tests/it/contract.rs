@@ -4,8 +4,8 @@
 
 mod door;
 mod promises;
-mod subject;
-mod world;
+pub mod subject;
+pub mod world;
 
 /// One test per promise, calm and hostile. The order is the numbering of the contract.
 macro_rules! contract {

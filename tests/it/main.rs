@@ -3,4 +3,5 @@
 mod contract;
 mod engine;
 mod fixture;
+mod servicenow;
 mod store;

@@ -59,6 +59,21 @@ impl SqliteStore {
         Ok(store)
     }
 
+    /// A store over a database that another process owns or owned: it reads, and refuses to write.
+    pub fn open_to_read(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Err(StoreError::Unusable(format!("there is no {}", path.display())));
+        }
+        let first = open::open_reader(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Writer::closed(),
+            readers: Arc::new(Mutex::new(vec![first])),
+            reading: Arc::new(Semaphore::new(READERS_MAX)),
+            start: Start::default(),
+        })
+    }
+
     /// How the database was found.
     pub fn start(&self) -> Start {
         self.start

@@ -26,7 +26,7 @@ pub struct Opened {
 }
 
 /// How the database was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Default, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
     /// The last process did not close it.
     pub unclean: bool,

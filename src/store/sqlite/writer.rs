@@ -45,6 +45,11 @@ impl Drop for Writer {
 }
 
 impl Writer {
+    /// A writer that refuses everything.
+    pub fn closed() -> Self {
+        Self { queue: None, thread: None }
+    }
+
     /// `closing` runs last, when the store is closed in order. `lock` is held as long as the connection.
     pub fn start(
         connection: Connection,

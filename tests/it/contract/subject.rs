@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// One vendor under test.
+#[derive(Clone, Copy)]
 pub struct Subject {
     pub vendor: &'static str,
     /// Configuration and secrets for the sandbox's endpoints, with pages of this size where the vendor lets us choose.

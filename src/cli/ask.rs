@@ -1,0 +1,93 @@
+//! Commands that ask: the running daemon over its socket, or else the database.
+
+use super::{Exit, Failure, Format, print_bytes, print_json, show, show_explain};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Config, Place, Settings};
+use crate::control;
+use crate::desk::{Answer, Ask, Desk, Desked, Refusal};
+use crate::store::sqlite::SqliteStore;
+use dutyd_core::policy::{Policy, PolicySet};
+use jiff::tz::TimeZone;
+use std::path::Path;
+use std::sync::Arc;
+
+pub fn run(place: &Place, ask: Ask, format: Format) -> Result<Exit, Failure> {
+    let settings = config::settings(&place.dir).map_err(|problems| Failure::config(&problems))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::io(error.to_string()))?;
+    let answer = runtime.block_on(answer(place, &settings, ask))?;
+    print(&answer, format, &settings)
+}
+
+async fn answer(place: &Place, settings: &Settings, ask: Ask) -> Result<Answer, Failure> {
+    let socket = &settings.control.socket;
+    let live = control::ask(socket, &ask).await.map_err(|error| {
+        Failure::new(Exit::Unreachable, format!("the daemon's socket {}: {error}", socket.display()))
+    })?;
+    let answer = match live {
+        Some(answer) => answer,
+        None => {
+            let desk = desk(place, settings).await?;
+            desk.answer(ask).await
+        }
+    };
+    answer.map_err(|refusal| Failure::new(exit(&refusal), refusal.to_string()))
+}
+
+fn exit(refusal: &Refusal) -> Exit {
+    match refusal {
+        Refusal::NotFound(_) => Exit::Problems,
+        Refusal::NeedsDaemon(_) => Exit::Unreachable,
+        Refusal::Policy(_) => Exit::Config,
+        Refusal::Io(_) => Exit::Io,
+    }
+}
+
+/// A desk over the database alone.
+async fn desk(place: &Place, settings: &Settings) -> Result<Desk, Failure> {
+    let database = settings.state_dir.join(crate::daemon::DATABASE);
+    let store = SqliteStore::open_to_read(&database).map_err(|error| absent(&database, &error))?;
+    let sources = Config::load(place).map_err(|problems| Failure::config(&problems))?.sources;
+    let files = config::policy_files(&place.dir).map_err(|problems| Failure::config(&problems))?;
+    let policy = Arc::new(Policy::load(&files).map_err(|problems| Failure::config(&problems))?);
+    let policies = Arc::new(PolicySet { current: policy, ..PolicySet::default() });
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    Ok(Desk {
+        store: Arc::new(store),
+        clock,
+        policies: tokio::sync::watch::channel(policies).1,
+        sources: sources.iter().map(Desked::of).collect(),
+        live: None,
+    })
+}
+
+fn absent(database: &Path, error: &dyn std::fmt::Display) -> Failure {
+    let shown = database.display();
+    if database.exists() {
+        return Failure::io(format!("the database {shown} cannot be read: {error}"));
+    }
+    Failure::new(
+        Exit::Unreachable,
+        format!("no daemon runs, and there is no database {shown}; start it: dutyd run"),
+    )
+}
+
+fn print(answer: &Answer, format: Format, settings: &Settings) -> Result<Exit, Failure> {
+    let zone = TimeZone::get(&settings.text.zone).unwrap_or(TimeZone::UTC);
+    match (format, answer) {
+        (Format::Json, Answer::Status(status)) => print_json(status),
+        (Format::Json, Answer::List(list)) => print_json(list),
+        (Format::Json, Answer::Explanation(told)) => print_json(told),
+        (Format::Json, Answer::Parked(rows)) => print_json(rows),
+        (Format::Json, Answer::Done { said }) => print_json(&serde_json::json!({ "said": said })),
+        (Format::Text, Answer::Status(status)) => print_bytes(show::status(status, &zone).as_bytes()),
+        (Format::Text, Answer::List(list)) => print_bytes(show::list(list, &zone).as_bytes()),
+        (Format::Text, Answer::Explanation(told)) => {
+            print_bytes(show_explain::explain(told, &zone).as_bytes())
+        }
+        (Format::Text, Answer::Parked(rows)) => {
+            print_bytes(show::parked(rows, SystemClock::default().now()).as_bytes())
+        }
+        (Format::Text, Answer::Done { said }) => print_bytes(format!("{said}\n").as_bytes()),
+    }
+}

@@ -1,0 +1,202 @@
+//! Answers of the desk as text: what a tired person needs first.
+//!
+//! Must not know: where the answers come from.
+
+use super::words::{count, line, number, relative, span, when};
+use crate::desk::{FlagLine, List, LiveLine, SourceLine, Status};
+use crate::store::{ParkedKind, ParkedRow};
+use dutyd_core::action::Severity;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// Longest sentence that is shown of a flag.
+const WHY_MAX: usize = 400;
+const TITLE_MAX: usize = 80;
+
+/// Open flags, worst first.
+pub fn list(list: &List, zone: &TimeZone) -> String {
+    let mut text = format!("{}\n", by_severity(&list.counts));
+    for flag in &list.flags {
+        text.push_str(&flag_lines(flag, list.now, zone));
+    }
+    let all: u64 = list.counts.iter().sum();
+    let left_out = all.saturating_sub(list.flags.iter().filter(|flag| !flag.dismissed).count() as u64);
+    if left_out > 0 {
+        text.push_str(&format!("\n… and {} more; --max shows them\n", number(left_out)));
+    }
+    text
+}
+
+fn by_severity(counts: &[u64; 4]) -> String {
+    if counts.iter().all(|count| *count == 0) {
+        return "no open flags".to_owned();
+    }
+    let worst_first = Severity::ALL.iter().zip(counts).rev();
+    let words: Vec<String> =
+        worst_first.map(|(severity, count)| format!("{} {}", number(*count), severity.word())).collect();
+    format!("open flags: {}", words.join(", "))
+}
+
+fn flag_lines(flag: &FlagLine, now: Timestamp, zone: &TimeZone) -> String {
+    let severity = if flag.dismissed { "dismissed".to_owned() } else { flag.severity.word().to_uppercase() };
+    let customer = flag.customer.as_deref().unwrap_or("no customer");
+    let owner = flag.owner.as_deref().unwrap_or("nobody");
+    let due = match flag.due_at {
+        None => "no clock runs".to_owned(),
+        Some(at) if at < now => format!("due {} OVERDUE", when(at, now, zone)),
+        Some(at) => format!("due {}", when(at, now, zone)),
+    };
+    let mut text = format!(
+        "\n{severity:<10} {}/{}  {}  [{}]\n",
+        flag.source,
+        line(&flag.number, 40),
+        line(customer, 60),
+        flag.rule
+    );
+    text.push_str(&format!("           {}\n", line(&flag.title, TITLE_MAX)));
+    text.push_str(&format!("           {}\n", line(&flag.why, WHY_MAX)));
+    text.push_str(&format!(
+        "           since {}; {due}; owner {}\n",
+        relative(flag.since, now),
+        line(owner, 60)
+    ));
+    if let Some(link) = &flag.link {
+        text.push_str(&format!("           {}\n", line(link, 300)));
+    }
+    text
+}
+
+/// Is everything seen, decided and shown.
+pub fn status(status: &Status, zone: &TimeZone) -> String {
+    let counts = &status.counts;
+    let running =
+        if status.running { "dutyd runs" } else { "dutyd does not run; this is what its database says" };
+    let policy = line(&status.policy, 12);
+    let mut text = format!("{running}; policy {policy} with {}\n", count(status.rules as u64, "rule"));
+    text.push_str(&format!(
+        "{} open of {}; {}\n",
+        number(counts.open),
+        count(counts.cases, "case"),
+        by_severity(&counts.flags)
+    ));
+    if let Some(since) = counts.due_since.filter(|since| status.now.duration_since(*since) > SLOW) {
+        text.push_str(&format!(
+            "SLOW: {} wait to be evaluated, the first since {}\n",
+            count(counts.due, "case"),
+            relative(since, status.now)
+        ));
+    }
+    for source in &status.sources {
+        text.push_str(&source_lines(source, status.now, zone));
+    }
+    if status.sources.is_empty() {
+        text.push_str("no source is configured\n");
+    }
+    text
+}
+
+/// A case should not wait longer than this for its evaluation.
+const SLOW: SignedDuration = SignedDuration::from_secs(30);
+
+fn source_lines(source: &SourceLine, now: Timestamp, zone: &TimeZone) -> String {
+    let row = &source.row;
+    let sight = match (row.paused, source.blind_since, source.behind_seconds) {
+        (true, _, _) => format!("PAUSED; dutyd resume {} lets it go on", source.name),
+        (false, Some(since), _) => {
+            format!("BLIND since {}: changes may be missing; the log says why", when(since, now, zone))
+        }
+        (false, None, Some(seconds)) => {
+            format!("sees everything up to {} ago", span(SignedDuration::from_secs(seconds)))
+        }
+        (false, None, None) => format!("first import runs, {} so far", count(row.cases, "case")),
+    };
+    let mut text = format!("\n{} ({}, {})  {sight}\n", source.name, source.vendor, source.mode);
+    let missed = match source.missed_share {
+        Some(share) => format!("{} received, {:.1} % missed", number(row.bells), share * 100.0),
+        None => "none received yet".to_owned(),
+    };
+    text.push_str(&format!("    cases {}; webhooks: {missed}\n", number(row.cases)));
+    let outbox = &row.outbox;
+    let waiting = match outbox.since {
+        Some(since) if outbox.pending() > 0 => format!(", the first since {}", relative(since, now)),
+        _ => String::new(),
+    };
+    text.push_str(&format!(
+        "    writes: {} of {} this hour, {} in all; {} waiting{waiting}\n",
+        number(row.writes_last_hour),
+        number(u64::from(source.writes_per_hour)),
+        number(row.writes),
+        number(outbox.pending())
+    ));
+    if let Some(live) = &source.live {
+        text.push_str(&trouble(live, now, zone));
+    }
+    if outbox.parked + row.quarantined > 0 {
+        text.push_str(&format!(
+            "    PARKED: {}, {} that could not be read; see dutyd parked list\n",
+            count(outbox.parked, "refused write"),
+            count(row.quarantined, "record")
+        ));
+    }
+    text
+}
+
+/// What hinders a source right now.
+fn trouble(live: &LiveLine, now: Timestamp, zone: &TimeZone) -> String {
+    let mut text = String::new();
+    let again =
+        |at: Option<Timestamp>| at.map(|at| format!("; again {}", relative(at, now))).unwrap_or_default();
+    if live.signed_out {
+        text.push_str(
+            "    SIGNED OUT: the vendor does not let us in; see dutyd check --online, then restart\n",
+        );
+    }
+    if let Some(reason) = &live.read_trouble {
+        text.push_str(&format!(
+            "    reading fails: {}{}\n",
+            line(reason, WHY_MAX),
+            again(live.read_again_at)
+        ));
+    }
+    if let Some(reason) = &live.write_trouble {
+        text.push_str(&format!(
+            "    writing fails: {}{}\n",
+            line(reason, WHY_MAX),
+            again(live.write_again_at)
+        ));
+    }
+    if let Some(until) = live.braked_until.filter(|until| *until > now) {
+        text.push_str(&format!(
+            "    BRAKED: writes_per_hour is spent; marks wait until {}\n",
+            when(until, now, zone)
+        ));
+    }
+    if live.clock_offset_ms != 0 {
+        let offset = SignedDuration::from_millis(live.clock_offset_ms);
+        let side = if live.clock_offset_ms > 0 { "ahead of" } else { "behind" };
+        text.push_str(&format!("    the vendor's clock is {} {side} ours\n", span(offset)));
+    }
+    text
+}
+
+/// Refused writes and records that could not be understood.
+pub fn parked(rows: &[ParkedRow], now: Timestamp) -> String {
+    if rows.is_empty() {
+        return "nothing is parked\n".to_owned();
+    }
+    let row = |row: &ParkedRow| {
+        let kind = match row.kind {
+            ParkedKind::Write => format!("refused write ({})", row.slot),
+            ParkedKind::Record => "record that could not be read".to_owned(),
+        };
+        let (what, because) = (line(&row.what, 60), line(&row.because, WHY_MAX));
+        format!(
+            "{:<6} {}/{what}  {kind}, since {}\n       {because}\n",
+            row.id,
+            row.source,
+            relative(row.since, now)
+        )
+    };
+    let rows: String = rows.iter().map(row).collect();
+    format!("{rows}\ndutyd parked retry ID tries again, dutyd parked drop ID gives up\n")
+}

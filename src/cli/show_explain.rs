@@ -1,0 +1,235 @@
+//! `dutyd explain` as text.
+
+use super::words::{instant, line, number, relative, span, when};
+use crate::desk::{CaseLine, ClockLine, Explanation, RuleLine, Says};
+use dutyd_core::evidence::AtomRead;
+use dutyd_core::state::{FlagState, OverrideKind, Presence};
+use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+const SENTENCE_MAX: usize = 600;
+
+/// What every rule says about a case and why.
+pub fn explain(told: &Explanation, zone: &TimeZone) -> String {
+    let mut text = case(&told.case, told.now);
+    section(&mut text, "Flags", flags(told, zone));
+    section(&mut text, "Overrides by people", overrides(told, zone));
+    section(&mut text, "Rules", told.rules.iter().map(|line| rule(line, told.now, zone)).collect());
+    section(&mut text, "Clocks", told.clocks.iter().map(|line| clock(line, told.now, zone)).collect());
+    let heading = format!(
+        "Last events of {}{}",
+        number(told.events_count as u64),
+        if told.truncated { " (older ones were dropped)" } else { "" }
+    );
+    section(&mut text, &heading, told.events.iter().map(|line| event(line, zone)).collect());
+    section(&mut text, "Decisions", decisions(told, zone));
+    section(&mut text, "On the vendor's record", record(told));
+    section(&mut text, "Still to be shown there", outbox(told));
+    text.push_str(&format!("\nas of {}, policy {}\n", instant(told.now, zone), line(&told.policy, 12)));
+    text
+}
+
+fn section(text: &mut String, heading: &str, lines: Vec<String>) {
+    if !lines.is_empty() {
+        text.push_str(&format!("\n{heading}\n"));
+        lines.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+    }
+}
+
+fn case(case: &CaseLine, now: Timestamp) -> String {
+    let or = |value: &Option<String>, none: &str| line(value.as_deref().unwrap_or(none), 60);
+    let priority = case.priority.map_or("no priority".to_owned(), |priority| format!("P{priority}"));
+    let tier = case.tier.as_ref().map(|tier| format!(" ({})", line(tier, 30))).unwrap_or_default();
+    let gone = match case.presence {
+        Presence::Present => "",
+        Presence::Gone => "\nThe record was deleted.",
+        Presence::Hidden => {
+            "\nThe record cannot be read any more: deleted, out of scope, or our rights have changed."
+        }
+    };
+    let link = case.link.as_ref().map(|link| format!("\n{}", line(link, 300))).unwrap_or_default();
+    format!(
+        "{}/{}  {}\n{priority}, {} (\"{}\"), customer {}{tier}, owner {}, team {}, opened {}, last change {}{link}{gone}\n",
+        case.source,
+        line(&case.number, 40),
+        line(&case.title, 200),
+        case.status.replace('_', " "),
+        line(&case.status_raw, 40),
+        or(&case.customer, "none"),
+        or(&case.owner, "nobody"),
+        or(&case.team, "none"),
+        relative(case.opened_at, now),
+        relative(case.updated_at, now),
+    )
+}
+
+fn flags(told: &Explanation, zone: &TimeZone) -> Vec<String> {
+    let one = |flag: &dutyd_core::state::Flag| match flag.state {
+        FlagState::Pending => {
+            format!("{}: holds since {}, not long enough yet", flag.rule, when(flag.since, told.now, zone))
+        }
+        FlagState::Open | FlagState::Cleared => format!(
+            "{} {}, raised {}\n    {}",
+            flag.severity.word().to_uppercase(),
+            flag.rule,
+            when(flag.raised_at, told.now, zone),
+            line(&flag.why, SENTENCE_MAX)
+        ),
+    };
+    told.flags.iter().map(one).collect()
+}
+
+fn overrides(told: &Explanation, zone: &TimeZone) -> Vec<String> {
+    let one = |said: &dutyd_core::state::Override| {
+        let what = match &said.kind {
+            OverrideKind::Dismissed { above } => {
+                format!("dismissed until it gets worse than {}", above.word())
+            }
+            OverrideKind::Snoozed { until, above } => {
+                let until = until.map(|at| format!(" until {}", instant(at, zone))).unwrap_or_default();
+                let above = above.map(|above| format!(" or worse than {}", above.word())).unwrap_or_default();
+                format!("snoozed{until}{above}")
+            }
+            OverrideKind::Acknowledged => "acknowledged".to_owned(),
+            OverrideKind::Escalated => "confirmed as escalation".to_owned(),
+        };
+        let rule = said.rule.as_deref().unwrap_or("all rules");
+        let by = said.by.as_deref().map(|by| format!(" by {}", line(by, 60))).unwrap_or_default();
+        format!("{rule}: {what}{by}, {}", when(said.at, told.now, zone))
+    };
+    told.overrides.iter().map(one).collect()
+}
+
+fn rule(rule: &RuleLine, now: Timestamp, zone: &TimeZone) -> String {
+    let says = match (rule.says, rule.severity) {
+        (Says::Fires, Some(severity)) => format!("fires, {}", severity.word()),
+        (Says::Fires, None) => "fires".to_owned(),
+        (Says::CannotTell, _) => "cannot tell".to_owned(),
+        (Says::Quiet, _) => "quiet".to_owned(),
+    };
+    let next = match rule.changes_at {
+        Some(at) => format!("; may change {}", when(at, now, zone)),
+        None => "; changes only with news".to_owned(),
+    };
+    let mut text = format!("{}: {says}{next}", rule.rule);
+    if let Some(why) = &rule.why {
+        text.push_str(&format!("\n    {}", line(why, SENTENCE_MAX)));
+    }
+    for part in &rule.atoms {
+        text.push_str(&format!("\n    {}", atom(part, now, zone)));
+    }
+    text
+}
+
+fn atom(atom: &AtomRead, now: Timestamp, zone: &TimeZone) -> String {
+    let holds = match atom.holds {
+        Some(true) => "yes",
+        Some(false) => "no ",
+        None => "?  ",
+    };
+    let reads: Vec<String> =
+        atom.reads.iter().map(|read| format!("{} = {}", read.path, line(&read.value, 80))).collect();
+    let next = atom.changes_at.map(|at| format!(", until {}", when(at, now, zone))).unwrap_or_default();
+    format!("{holds} {}  ({}{next})", line(&atom.text, 120), reads.join(", "))
+}
+
+fn clock(clock: &ClockLine, now: Timestamp, zone: &TimeZone) -> String {
+    let seconds = |seconds: i64| span(SignedDuration::from_secs(seconds));
+    let used = match clock.target_seconds {
+        Some(target) if target > 0 => {
+            let percent = 100.0 * clock.elapsed_seconds as f64 / target as f64;
+            format!("{} of {} used ({percent:.0} %)", seconds(clock.elapsed_seconds), seconds(target))
+        }
+        _ => format!("{} used, no target", seconds(clock.elapsed_seconds)),
+    };
+    let paused = clock.paused_because.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let end = match (clock.breached_at, clock.stopped_at, clock.due_at) {
+        (Some(at), _, _) => format!("; missed {}", when(at, now, zone)),
+        (None, Some(at), _) => format!("; stopped {}", when(at, now, zone)),
+        (None, None, Some(at)) => format!("; due {}", when(at, now, zone)),
+        (None, None, None) => String::new(),
+    };
+    format!("{}: {}{paused}, {used}{end}; calendar {}", clock.clock, clock.state, clock.calendar)
+}
+
+fn event(event: &TimelineEvent, zone: &TimeZone) -> String {
+    let who = match event.actor {
+        Actor::Customer => "customer",
+        Actor::Agent => "agent",
+        Actor::Vendor => "automation",
+        Actor::Dutyd => "dutyd",
+    };
+    let by = event.by.as_deref().map(|by| format!(" {}", line(by, 40))).unwrap_or_default();
+    format!("{}  {who}{by}: {}", instant(event.at, zone), happened(&event.kind))
+}
+
+fn happened(kind: &EventKind) -> String {
+    let or = |value: Option<String>| line(&value.unwrap_or_else(|| "none".to_owned()), 60);
+    let name = |party: &Option<dutyd_core::case::Party>| or(party.as_ref().map(|party| party.name.clone()));
+    let priority =
+        |priority: &Option<dutyd_core::case::Priority>| or(priority.map(|priority| priority.to_string()));
+    match kind {
+        EventKind::Created => "created".to_owned(),
+        EventKind::Replied { public, signals } => {
+            let kind = if *public { "public reply" } else { "internal note" };
+            let signals =
+                if signals.is_empty() { String::new() } else { format!(" ({})", signals.join(", ")) };
+            format!("{kind}{signals}")
+        }
+        EventKind::StatusChanged { from, to } => format!("status {} -> {}", from.word(), to.word()),
+        EventKind::PriorityChanged { from, to } => format!("priority {} -> {}", priority(from), priority(to)),
+        EventKind::OwnerChanged { from, to } => format!("owner {} -> {}", name(from), name(to)),
+        EventKind::TeamChanged { from, to } => format!("team {} -> {}", name(from), name(to)),
+        EventKind::FieldChanged { field, from, to } => {
+            format!("{} {} -> {}", line(field, 40), or(from.clone()), or(to.clone()))
+        }
+        EventKind::MarkChanged { from, to } => format!("our mark {} -> {}", or(from.clone()), or(to.clone())),
+        EventKind::MergedInto { case } => format!("merged into {}", line(case, 60)),
+        EventKind::Linked { case } => format!("linked to {}", line(case, 60)),
+        EventKind::Unlinked { case } => format!("link to {} removed", line(case, 60)),
+        EventKind::TargetAdopted { clock, policy } => {
+            format!("{clock} takes its target from policy {}", line(policy, 12))
+        }
+    }
+}
+
+fn decisions(told: &Explanation, zone: &TimeZone) -> Vec<String> {
+    let one = |said: &crate::desk::Saying| {
+        let kind = format!("{:?}", said.kind).to_lowercase();
+        let why = line(&said.why, SENTENCE_MAX);
+        format!("{}  {kind} {} {}: {why}", instant(said.at, zone), said.severity.word(), said.rule)
+    };
+    told.decisions.iter().map(one).collect()
+}
+
+fn record(told: &Explanation) -> Vec<String> {
+    let marks = &told.marks;
+    let mut lines = Vec::new();
+    match &marks.marker {
+        None => lines.push("no mark of ours".to_owned()),
+        Some(marker) => {
+            let severity = marker.severity.map_or("none", dutyd_core::action::Severity::word);
+            let cleared = if marks.severity_cleared { ", cleared by somebody" } else { "" };
+            let rules: Vec<&str> = marker.flags.iter().map(|flag| flag.rule.as_str()).collect();
+            lines.push(format!("severity {severity}{cleared}; flags: {}", rules.join(", ")));
+        }
+    }
+    if let Some(why) = &marks.why {
+        lines.push(format!("why: {}", line(why, SENTENCE_MAX)));
+    }
+    let complete = if marks.notes_complete { "" } else { " or more" };
+    lines.push(format!("{}{complete} notes of ours", marks.notes.len()));
+    lines
+}
+
+fn outbox(told: &Explanation) -> Vec<String> {
+    let one = |wanted: &crate::desk::OutboxLine| {
+        let attempts =
+            if wanted.attempts > 0 { format!(", {} attempts", wanted.attempts) } else { String::new() };
+        let next = wanted.next_at.map(|at| format!(", next {}", relative(at, told.now))).unwrap_or_default();
+        let because = wanted.because.as_ref().map(|why| format!(": {}", line(why, 200))).unwrap_or_default();
+        format!("{} = {} [{}{attempts}{next}]{because}", wanted.slot, line(&wanted.want, 120), wanted.stage)
+    };
+    told.outbox.iter().map(one).collect()
+}

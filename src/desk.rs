@@ -1,0 +1,179 @@
+//! The desk: answers what operators ask, from the store and the policy, for the running daemon and without it alike.
+//!
+//! Knows: questions and answers. Must not know: how they are asked (socket or command line) or printed.
+
+mod explain;
+mod list;
+mod orders;
+mod status;
+
+pub use explain::{CaseLine, ClockLine, Explanation, OutboxLine, RuleLine, Saying, Says};
+pub use list::{FlagLine, List};
+pub use status::{LiveLine, SourceLine, Status};
+
+use crate::clock::Clock;
+use crate::config::{Brakes, Source};
+use crate::engine::{Engine, EngineError};
+use crate::store::{ParkedRow, Store, StoreError};
+use dutyd_core::policy::PolicySet;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What can be asked or ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    Status,
+    List {
+        max: usize,
+    },
+    Explain {
+        /// `source/number`, `source/id`, or a number if it is unique.
+        case: String,
+    },
+    Parked,
+    RetryParked {
+        id: Option<String>,
+    },
+    DropParked {
+        id: Option<String>,
+    },
+    Pause {
+        source: String,
+        paused: bool,
+    },
+    /// Take every mark of ours off the records of a source.
+    Unmark {
+        source: String,
+    },
+    /// Read the policy again.
+    Reload,
+}
+
+/// What comes back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Status(Box<Status>),
+    List(List),
+    Explanation(Box<Explanation>),
+    Parked(Vec<ParkedRow>),
+    /// What was done, as a sentence.
+    Done {
+        said: String,
+    },
+}
+
+/// Why there is no answer, one variant per exit code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// What was asked for does not exist, or there are several.
+    #[error("{0}")]
+    NotFound(String),
+    /// Only the running daemon can do it.
+    #[error("{0}")]
+    NeedsDaemon(String),
+    #[error("the policy is wrong and the one in force stays:\n{0}")]
+    Policy(String),
+    #[error("{0}")]
+    Io(String),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Refusal::Io(error.to_string())
+    }
+}
+
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Self {
+        Refusal::Io(error.to_string())
+    }
+}
+
+/// A configured source as the desk needs it.
+#[derive(Debug, Clone)]
+pub struct Desked {
+    pub name: String,
+    pub vendor: &'static str,
+    pub brakes: Brakes,
+    /// The connector's stated lag.
+    pub lag: SignedDuration,
+}
+
+impl Desked {
+    pub fn of(source: &Source) -> Self {
+        Self {
+            name: source.name.clone(),
+            vendor: source.config.vendor(),
+            brakes: source.brakes.clone(),
+            lag: source.connector().profile().lag,
+        }
+    }
+
+    /// The bound B: after so long without a finished scan we are blind.
+    pub fn bound(&self) -> SignedDuration {
+        self.brakes.poll_interval + self.lag + SCAN_MAX
+    }
+}
+
+/// What a scan may take on top of the poll interval and the vendor's lag.
+const SCAN_MAX: SignedDuration = SignedDuration::from_secs(60);
+
+/// The running daemon, as far as orders need it.
+#[derive(Clone)]
+pub struct Live {
+    pub engine: Arc<Engine>,
+    pub reload: Reload,
+}
+
+/// Reads the policy files again and puts them in force; says what came of it.
+pub type Reload = Arc<dyn Fn() -> Result<String, Refusal> + Send + Sync>;
+
+const NEEDS_DAEMON: &str = "this needs the running daemon, and none answers on its socket";
+
+/// Answers questions.
+#[derive(Clone)]
+pub struct Desk {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub policies: watch::Receiver<Arc<PolicySet>>,
+    pub sources: Arc<[Desked]>,
+    /// `None`: no daemon runs, questions are answered from the database and nothing can be ordered.
+    pub live: Option<Live>,
+}
+
+impl Desk {
+    pub async fn answer(&self, ask: Ask) -> Result<Answer, Refusal> {
+        match ask {
+            Ask::Status => Ok(Answer::Status(Box::new(self.status().await?))),
+            Ask::List { max } => Ok(Answer::List(self.list(max).await?)),
+            Ask::Explain { case } => Ok(Answer::Explanation(Box::new(self.explain(&case).await?))),
+            Ask::Parked => Ok(Answer::Parked(self.store.parked().await?)),
+            order => match &self.live {
+                Some(live) => self.order(live, order).await.map(|said| Answer::Done { said }),
+                None => Err(Refusal::NeedsDaemon(NEEDS_DAEMON.to_owned())),
+            },
+        }
+    }
+
+    fn policies(&self) -> Arc<PolicySet> {
+        self.policies.borrow().clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn source(&self, name: &str) -> Result<&Desked, Refusal> {
+        self.sources.iter().find(|source| source.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.sources.iter().map(|source| source.name.as_str()).collect();
+            let near = dutyd_core::problem::nearest(name, names.iter().copied());
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            Refusal::NotFound(format!("no source is called `{name}`{hint} (known: {})", names.join(", ")))
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! `dutyd explain CASE`: what every rule says about a case and why, what would change it, and what stands on the record.
+
+use super::{Desk, Refusal};
+use crate::store::{DecisionRow, StateRow, Wanted, open_state};
+use dutyd_core::action::{Severity, Want};
+use dutyd_core::case::SeenMarks;
+use dutyd_core::decide::DecisionKind;
+use dutyd_core::evidence::AtomRead;
+use dutyd_core::rule::{Facts, Rule, Verdict};
+use dutyd_core::sla::{ClockReading, ClockState, read_clocks};
+use dutyd_core::state::{CaseState, Flag, FlagState, Override, Presence};
+use dutyd_core::timeline::TimelineEvent;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Events and decisions shown, the latest ones.
+const LATEST: usize = 12;
+
+/// Everything about one case at one instant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explanation {
+    pub now: Timestamp,
+    pub policy: String,
+    pub case: CaseLine,
+    pub rules: Vec<RuleLine>,
+    /// Open and pending flags.
+    pub flags: Vec<Flag>,
+    pub overrides: Vec<Override>,
+    pub clocks: Vec<ClockLine>,
+    /// The latest, oldest first.
+    pub events: Vec<TimelineEvent>,
+    pub events_count: usize,
+    /// The oldest events were dropped.
+    pub truncated: bool,
+    /// What of ours stood on the vendor's record when it was last read.
+    pub marks: SeenMarks,
+    /// What is still to be shown there.
+    pub outbox: Vec<OutboxLine>,
+    /// The latest, oldest first.
+    pub decisions: Vec<Saying>,
+}
+
+/// The case in one line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CaseLine {
+    pub source: String,
+    pub id: String,
+    pub number: String,
+    pub title: String,
+    pub link: Option<String>,
+    pub status: String,
+    pub status_raw: String,
+    pub priority: Option<u8>,
+    pub customer: Option<String>,
+    pub tier: Option<String>,
+    pub owner: Option<String>,
+    pub team: Option<String>,
+    pub opened_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub presence: Presence,
+}
+
+/// What one rule says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RuleLine {
+    pub rule: String,
+    pub version: String,
+    pub says: Says,
+    pub severity: Option<Severity>,
+    /// Whether its flag is raised now.
+    pub open: bool,
+    /// For a rule that fires: in words. For one that cannot tell: because of what.
+    pub why: Option<String>,
+    pub atoms: Vec<AtomRead>,
+    /// When it next changes if nothing happens.
+    pub changes_at: Option<Timestamp>,
+}
+
+/// The three results of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Says {
+    Fires,
+    CannotTell,
+    Quiet,
+}
+
+/// One clock.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClockLine {
+    pub clock: String,
+    pub state: String,
+    /// Why it stands still.
+    pub paused_because: Option<String>,
+    pub calendar: String,
+    pub target_seconds: Option<i64>,
+    pub elapsed_seconds: i64,
+    pub started_at: Timestamp,
+    pub due_at: Option<Timestamp>,
+    pub breached_at: Option<Timestamp>,
+    pub stopped_at: Option<Timestamp>,
+}
+
+/// One want that the vendor has not confirmed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OutboxLine {
+    pub slot: String,
+    /// What shall be shown, shortened.
+    pub want: String,
+    pub stage: String,
+    pub attempts: u32,
+    pub next_at: Option<Timestamp>,
+    pub because: Option<String>,
+}
+
+/// One entry of the decision log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Saying {
+    pub at: Timestamp,
+    pub rule: String,
+    pub kind: DecisionKind,
+    pub severity: Severity,
+    pub why: String,
+}
+
+impl Desk {
+    pub(super) async fn explain(&self, name: &str) -> Result<Explanation, Refusal> {
+        let row = self.one_case(name).await?;
+        let state = open_state(&row.state)?;
+        let now = self.now();
+        let around = self.store.around(row.case).await?;
+        let policies = self.policies();
+        let clocks = read_clocks(&policies, &state, now);
+        let policy = policies.current.clone();
+        let facts = Facts::new(&policy, &state, &around, &clocks, now);
+        let mut rules: Vec<RuleLine> = policy.rules.iter().map(|rule| rule_line(rule, &facts)).collect();
+        rules.sort_by_key(|rule| {
+            (rule.says, std::cmp::Reverse(rule.severity), rule.changes_at.is_none(), rule.changes_at)
+        });
+        let decisions = self.store.decisions(row.case).await?;
+        let outbox = self.store.wanted(row.case).await?;
+        let shown = |flag: &&Flag| flag.state != FlagState::Cleared;
+        Ok(Explanation {
+            now,
+            policy: policy.id.clone(),
+            case: case_line(&state),
+            rules,
+            flags: state.flags.iter().filter(shown).cloned().collect(),
+            overrides: state.overrides.clone(),
+            clocks: clocks.iter().map(|clock| clock_line(clock, now)).collect(),
+            events: latest(&state.events),
+            events_count: state.events.len(),
+            truncated: state.truncated,
+            marks: state.marks.clone(),
+            outbox: outbox.iter().map(outbox_line).collect(),
+            decisions: latest(&decisions).iter().map(said).collect(),
+        })
+    }
+
+    /// The one case that a name means.
+    async fn one_case(&self, name: &str) -> Result<StateRow, Refusal> {
+        let mut found = self.store.find_cases(name).await?;
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(Refusal::NotFound(format!(
+                "no case is known as `{name}`; write source/number, or see dutyd list"
+            ))),
+            _ => {
+                let names: Vec<String> =
+                    found.iter().take(5).map(|row| format!("{}/{}", row.key.source, row.number)).collect();
+                Err(Refusal::NotFound(format!("`{name}` means several cases: {}", names.join(", "))))
+            }
+        }
+    }
+}
+
+fn latest<T: Clone>(all: &[T]) -> Vec<T> {
+    all[all.len().saturating_sub(LATEST)..].to_vec()
+}
+
+fn case_line(state: &CaseState) -> CaseLine {
+    let case = &state.case;
+    let named = |party: &Option<dutyd_core::case::Party>| party.as_ref().map(|party| party.name.clone());
+    CaseLine {
+        source: case.key.source.clone(),
+        id: case.key.id.clone(),
+        number: case.number.clone(),
+        title: case.title.clone(),
+        link: case.link.clone(),
+        status: case.status.word().to_owned(),
+        status_raw: case.status_raw.clone(),
+        priority: case.priority.map(|priority| priority.0),
+        customer: named(&case.customer),
+        tier: case.tier.clone(),
+        owner: named(&case.owner),
+        team: named(&case.team),
+        opened_at: case.opened_at,
+        updated_at: case.updated_at,
+        presence: state.presence,
+    }
+}
+
+fn rule_line(rule: &Rule, facts: &Facts<'_>) -> RuleLine {
+    let flag = facts.state.flags.iter().find(|flag| flag.rule == rule.name);
+    let open = flag.is_some_and(|flag| flag.state == FlagState::Open);
+    let reading = rule.read(facts, open);
+    let (says, severity, why) = match reading.verdict {
+        Verdict::Fires(severity) => (Says::Fires, Some(severity), Some(rule.why(facts))),
+        Verdict::Quiet => (Says::Quiet, None, None),
+        Verdict::CannotTell { because } => (Says::CannotTell, None, Some(because)),
+    };
+    RuleLine {
+        rule: rule.name.clone(),
+        version: rule.version.clone(),
+        says,
+        severity,
+        open,
+        why,
+        atoms: rule.evidence(facts).atoms,
+        changes_at: reading.changes_at,
+    }
+}
+
+fn clock_line(clock: &ClockReading, now: Timestamp) -> ClockLine {
+    let (state, paused_because) = match &clock.state {
+        ClockState::Running => ("running", None),
+        ClockState::Paused { reason } => ("paused", Some(reason.clone())),
+        ClockState::Met => ("met", None),
+        ClockState::Missed => ("missed", None),
+        ClockState::Cancelled => ("cancelled", None),
+    };
+    ClockLine {
+        clock: clock.clock.clone(),
+        state: state.to_owned(),
+        paused_because,
+        calendar: clock.calendar.name.clone(),
+        target_seconds: clock.target_seconds,
+        elapsed_seconds: clock.elapsed_at(now),
+        started_at: clock.started_at,
+        due_at: clock.due_at,
+        breached_at: clock.breached_at,
+        stopped_at: clock.stopped_at,
+    }
+}
+
+fn outbox_line(wanted: &Wanted) -> OutboxLine {
+    let want = match &wanted.action.want {
+        Want::Mark(None) => "no mark".to_owned(),
+        Want::Mark(Some(marker)) => marker.severity.map_or("no severity", Severity::word).to_owned(),
+        Want::Why(None) => "nothing".to_owned(),
+        Want::Why(Some(text)) => text.clone(),
+        Want::Note { body, .. } => body.lines().next().unwrap_or_default().to_owned(),
+    };
+    OutboxLine {
+        slot: wanted.action.slot.word(),
+        want,
+        stage: wanted.stage.to_string(),
+        attempts: wanted.attempts,
+        next_at: wanted.next_at,
+        because: wanted.because.clone(),
+    }
+}
+
+fn said(row: &DecisionRow) -> Saying {
+    let decision = &row.decision;
+    Saying {
+        at: decision.at,
+        rule: decision.rule.clone(),
+        kind: decision.kind,
+        severity: decision.severity,
+        why: decision.why.clone(),
+    }
+}

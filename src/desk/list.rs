@@ -1,0 +1,96 @@
+//! `dutyd list`: open flags across all sources, worst first.
+
+use super::{Desk, Refusal};
+use crate::store::{FlagRow, open_state};
+use dutyd_core::action::Severity;
+use dutyd_core::policy::PolicySet;
+use dutyd_core::sla::{ClockState, read_clocks};
+use dutyd_core::state::CaseState;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The open flags at one instant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct List {
+    pub now: Timestamp,
+    pub flags: Vec<FlagLine>,
+    /// Open flags by severity, also those left out here: watch, warning, candidate, critical.
+    pub counts: [u64; 4],
+}
+
+/// One open flag, with what a person needs to act on it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FlagLine {
+    pub severity: Severity,
+    pub source: String,
+    pub number: String,
+    pub title: String,
+    pub link: Option<String>,
+    pub customer: Option<String>,
+    pub owner: Option<String>,
+    pub team: Option<String>,
+    pub rule: String,
+    pub why: String,
+    pub since: Timestamp,
+    /// A person said no; shown last.
+    pub dismissed: bool,
+    /// When the nearest running clock of the case ends.
+    pub due_at: Option<Timestamp>,
+}
+
+impl Desk {
+    pub(super) async fn list(&self, max: usize) -> Result<List, Refusal> {
+        let now = self.now();
+        let policies = self.policies();
+        let mut cases: BTreeMap<i64, Option<CaseState>> = BTreeMap::new();
+        let mut flags = Vec::new();
+        for row in self.store.open_flags(max).await? {
+            let state = match cases.get(&row.case) {
+                Some(known) => known.clone(),
+                None => {
+                    let state = self.state_of(&row).await?;
+                    cases.insert(row.case, state.clone());
+                    state
+                }
+            };
+            flags.push(line(&row, state.as_ref(), &policies, now));
+        }
+        flags.sort_by_key(|flag| {
+            (flag.dismissed, std::cmp::Reverse(flag.severity), flag.due_at.is_none(), flag.due_at, flag.since)
+        });
+        Ok(List { now, flags, counts: self.store.counts(now).await?.flags })
+    }
+
+    async fn state_of(&self, row: &FlagRow) -> Result<Option<CaseState>, Refusal> {
+        let found = self.store.find_cases(&row.key.to_string()).await?;
+        let exact = found.iter().find(|found| found.case == row.case);
+        Ok(exact.and_then(|found| open_state(&found.state).ok()))
+    }
+}
+
+fn line(row: &FlagRow, state: Option<&CaseState>, policies: &PolicySet, now: Timestamp) -> FlagLine {
+    let case = state.map(|state| &state.case);
+    let named = |party: Option<&dutyd_core::case::Party>| party.map(|party| party.name.clone());
+    FlagLine {
+        severity: row.severity,
+        source: row.key.source.clone(),
+        number: row.number.clone(),
+        title: case.map(|case| case.title.clone()).unwrap_or_default(),
+        link: case.and_then(|case| case.link.clone()),
+        customer: named(case.and_then(|case| case.customer.as_ref())),
+        owner: named(case.and_then(|case| case.owner.as_ref())),
+        team: named(case.and_then(|case| case.team.as_ref())),
+        rule: row.rule.clone(),
+        why: row.why.clone(),
+        since: row.raised_at,
+        dismissed: row.dismissed,
+        due_at: state.and_then(|state| nearest_end(policies, state, now)),
+    }
+}
+
+/// When the first of the running clocks ends, or ended.
+fn nearest_end(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Option<Timestamp> {
+    let clocks = read_clocks(policies, state, now);
+    clocks.iter().filter(|clock| clock.state == ClockState::Running).filter_map(|clock| clock.due_at).min()
+}

@@ -1,0 +1,122 @@
+//! `dutyd status`: is everything seen, decided and shown; if not, since when and why.
+
+use super::{Desk, Desked, Refusal};
+use crate::engine::SourceHealth;
+use crate::store::{Counts, SourceRow};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The daemon and its sources at one instant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    pub now: Timestamp,
+    /// Whether the daemon answered; else the database did.
+    pub running: bool,
+    /// Content hash of the policy in force.
+    pub policy: String,
+    pub rules: usize,
+    pub sources: Vec<SourceLine>,
+    pub counts: Counts,
+}
+
+/// One source.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SourceLine {
+    pub name: String,
+    pub vendor: String,
+    pub mode: String,
+    pub writes_per_hour: u32,
+    /// After so many seconds without a finished scan we are blind.
+    pub bound_seconds: i64,
+    /// Seconds since everything was known.
+    pub behind_seconds: Option<i64>,
+    /// Since when changes may be missing.
+    pub blind_since: Option<Timestamp>,
+    /// Share of changes that no webhook announced, 0 to 1.
+    pub missed_share: Option<f64>,
+    pub row: SourceRow,
+    /// What only the running daemon knows.
+    pub live: Option<LiveLine>,
+}
+
+/// How a source is doing right now.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LiveLine {
+    pub signed_out: bool,
+    pub read_trouble: Option<String>,
+    pub read_again_at: Option<Timestamp>,
+    pub write_trouble: Option<String>,
+    pub write_again_at: Option<Timestamp>,
+    /// `writes_per_hour` is spent until then.
+    pub braked_until: Option<Timestamp>,
+    /// How far the vendor's clock is ahead of ours.
+    pub clock_offset_ms: i64,
+}
+
+impl Status {
+    /// Whether somebody should look.
+    pub fn is_well(&self) -> bool {
+        let well = |source: &SourceLine| {
+            let signed_out = source.live.as_ref().is_some_and(|live| live.signed_out);
+            !signed_out
+                && source.blind_since.is_none()
+                && source.row.outbox.parked == 0
+                && source.row.quarantined == 0
+        };
+        self.sources.iter().all(well)
+    }
+}
+
+impl Desk {
+    pub(super) async fn status(&self) -> Result<Status, Refusal> {
+        let now = self.now();
+        let rows = self.store.sources(now).await?;
+        let counts = self.store.counts(now).await?;
+        let health = self.live.as_ref().map(|live| live.engine.health()).unwrap_or_default();
+        let line = |source: &Desked| {
+            let row = rows.iter().find(|row| row.source == source.name).cloned();
+            let health = health.iter().find(|health| health.source == source.name);
+            source_line(source, row.unwrap_or_default(), health, now)
+        };
+        let policies = self.policies();
+        Ok(Status {
+            now,
+            running: self.live.is_some(),
+            policy: policies.current.id.clone(),
+            rules: policies.current.rules.len(),
+            sources: self.sources.iter().map(line).collect(),
+            counts,
+        })
+    }
+}
+
+/// What the engine says, where it runs, wins over what follows from the database.
+fn source_line(source: &Desked, row: SourceRow, health: Option<&SourceHealth>, now: Timestamp) -> SourceLine {
+    let stored_bound = source.bound();
+    let stored_blind = row.caught_up_at.filter(|at| now.duration_since(*at) > stored_bound);
+    let caught_up_at = health.map_or(row.caught_up_at, |health| health.caught_up_at);
+    SourceLine {
+        name: source.name.clone(),
+        vendor: source.vendor.to_owned(),
+        mode: health.map_or(source.brakes.mode, |health| health.mode).word().to_owned(),
+        writes_per_hour: source.brakes.writes_per_hour,
+        bound_seconds: health.map_or(stored_bound.as_secs(), |health| health.bound_seconds),
+        behind_seconds: caught_up_at.map(|at| now.duration_since(at).as_secs().max(0)),
+        blind_since: health.map_or(stored_blind.map(|at| at + stored_bound), |health| health.blind_since),
+        missed_share: row.missed_share(),
+        row,
+        live: health.map(live_line),
+    }
+}
+
+fn live_line(health: &SourceHealth) -> LiveLine {
+    LiveLine {
+        signed_out: health.signed_out,
+        read_trouble: health.read_trouble.clone(),
+        read_again_at: health.read_again_at,
+        write_trouble: health.write_trouble.clone(),
+        write_again_at: health.write_again_at,
+        braked_until: health.braked_until,
+        clock_offset_ms: health.clock_offset_ms,
+    }
+}
