@@ -5,6 +5,7 @@ use crate::action::{Severity, episode_tag};
 use crate::rule::{Facts, Rule, RuleReading, Verdict};
 use crate::state::{Flag, FlagState};
 use jiff::{SignedDuration, Timestamp};
+use std::cmp::Ordering;
 
 /// The window of the refire budget.
 const REFIRE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -41,10 +42,11 @@ enum Next {
 /// Judges every rule once. Flags of rules that no longer apply are cleared.
 pub fn reconcile(rules: &[Rule], facts: &Facts<'_>, sight: Sight) -> Judged {
     let mut judged = Judged::default();
+    let quiet_until = facts.policy.in_maintenance(&facts.state.case, facts.now);
     for rule in rules {
         let flag = facts.state.flags.iter().find(|flag| flag.rule == rule.name);
         let reading = rule.read(facts, flag.is_some_and(|flag| flag.state == FlagState::Open));
-        let (next, wake) = judge(rule, flag, &reading, facts.now, sight);
+        let (next, wake) = judge(rule, flag, &reading, facts.now, sight, quiet_until);
         judged.look_again_at = [judged.look_again_at, reading.changes_at, wake].into_iter().flatten().min();
         if let Verdict::CannotTell { because } = reading.verdict {
             judged.trouble.push(RuleTrouble { rule: rule.name.clone(), because });
@@ -55,35 +57,44 @@ pub fn reconcile(rules: &[Rule], facts: &Facts<'_>, sight: Sight) -> Judged {
     judged
 }
 
-/// What becomes of a flag, and when to look again if only waiting is needed.
+/// What becomes of a flag, and when to look again if only waiting is needed. `quiet_until`: the end of a maintenance window,
+/// in which nothing new is raised.
 fn judge(
     rule: &Rule,
     flag: Option<&Flag>,
     reading: &RuleReading,
     now: Timestamp,
     sight: Sight,
+    quiet_until: Option<Timestamp>,
 ) -> (Next, Option<Timestamp>) {
     let state = flag.map(|flag| flag.state);
     match (&reading.verdict, state) {
         (Verdict::CannotTell { .. }, _) => (Next::Stay, None),
         (Verdict::Fires(severity), Some(FlagState::Open)) => {
             let flag = flag.expect("an open flag exists");
-            let next = if *severity == flag.severity { Next::Stay } else { Next::Change(*severity) };
-            (next, None)
+            match severity.cmp(&flag.severity) {
+                Ordering::Equal => (Next::Stay, None),
+                Ordering::Greater => (Next::Change(*severity), None),
+                Ordering::Less => leave(rule, flag, Next::Change(*severity), now),
+            }
         }
         (Verdict::Fires(_), _) if sight == Sight::Blind => (Next::Stay, None),
-        (Verdict::Fires(severity), _) => match held_until(rule, flag, now) {
+        (Verdict::Fires(severity), _) => match held_until(rule, flag, now).max(quiet_until) {
             Some(until) => (Next::Pending, Some(until)),
             None => (Next::Raise(*severity), None),
         },
         (Verdict::Quiet, Some(FlagState::Open)) => {
-            let leaving = flag.and_then(|flag| flag.leaving_since).unwrap_or(now);
-            let until = later(leaving, rule.dwell);
-            if until > now { (Next::Linger, Some(until)) } else { (Next::Clear, None) }
+            leave(rule, flag.expect("an open flag exists"), Next::Clear, now)
         }
         (Verdict::Quiet, Some(FlagState::Pending)) => (Next::Forget, None),
         (Verdict::Quiet, _) => (Next::Stay, None),
     }
+}
+
+/// A flag becomes less only after its dwell.
+fn leave(rule: &Rule, flag: &Flag, next: Next, now: Timestamp) -> (Next, Option<Timestamp>) {
+    let until = later(flag.leaving_since.unwrap_or(now), rule.dwell);
+    if until > now { (Next::Linger, Some(until)) } else { (next, None) }
 }
 
 /// Until when a firing rule must not be raised yet: its `for`, its cooldown, its refire budget. `None`: raise now.

@@ -16,6 +16,7 @@ name = "urgent"
 title = "Urgent case"
 when = "case.priority <= 2"
 severity = "candidate"
+dwell = "0m"
 text = "Priority is {case.priority}."
 
 [[rules]]
@@ -375,7 +376,7 @@ fn a_resolved_case_loses_its_flags() {
 
 #[test]
 fn input_that_flips_every_minute_for_a_day_makes_at_most_two_transitions() {
-    let rules = RULES.replace("severity = \"candidate\"", "severity = \"candidate\"\ndwell = \"10m\"");
+    let rules = RULES.replace("dwell = \"0m\"\n", "");
     let mut desk = Desk::new(&rules);
     let mut transitions = Vec::new();
     let mut note = |outcome: Outcome| {
@@ -394,7 +395,7 @@ fn input_that_flips_every_minute_for_a_day_makes_at_most_two_transitions() {
 
 #[test]
 fn a_rule_waits_for_its_for_and_its_cooldown_and_its_refire_budget() {
-    let calm = "severity = \"candidate\"\nfor = \"30m\"\ncooldown = \"2h\"\nrefires = 2\ndwell = \"0m\"";
+    let calm = "severity = \"candidate\"\nfor = \"30m\"\ncooldown = \"2h\"\nrefires = 2";
     let mut desk = Desk::new(&RULES.replace("severity = \"candidate\"", calm));
     desk.set_priority(1);
     let outcome = desk.turn();
@@ -419,6 +420,30 @@ fn a_rule_waits_for_its_for_and_its_cooldown_and_its_refire_budget() {
     desk.now = at(25);
     let raised = desk.turn().decisions.into_iter().filter(|decision| decision.rule == "urgent");
     assert_eq!(raised.map(|decision| decision.kind).collect::<Vec<_>>(), [DecisionKind::Raise]);
+}
+
+#[test]
+fn a_severity_that_flips_every_minute_rises_at_once_and_falls_once() {
+    let ladder = "[[rules]]\nname = \"urgent\"\n[rules.ladder]\nwatch = \"case.open\"\ncritical = \"case.priority <= 2\"";
+    let mut desk = Desk::new(ladder);
+    let mut seen = Vec::new();
+    for minute in 0..120 {
+        desk.now = at(0) + minute.minutes();
+        desk.set_priority(if minute < 60 { 1 + 2 * (minute % 2) as u8 } else { 3 });
+        seen.extend(desk.turn().decisions.into_iter().map(|decision| (decision.kind, decision.severity)));
+    }
+    assert_eq!(seen, [(DecisionKind::Raise, Severity::Critical), (DecisionKind::Change, Severity::Watch)]);
+}
+
+#[test]
+fn maintenance_holds_back_what_is_new_until_it_ends() {
+    let window = "[[maintenance]]\nname = \"move\"\nfrom = \"2026-03-02T00:00:00Z\"\nuntil = \"2026-03-02T02:00:00Z\"\n";
+    let mut desk = Desk::new(&format!("{RULES}{window}"));
+    desk.set_priority(1);
+    let outcome = desk.turn();
+    assert_eq!((kinds(&outcome), outcome.look_again_at), (vec![], Some(at(2))));
+    desk.now = at(2);
+    assert_eq!(kinds(&desk.turn()), [DecisionKind::Raise]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub struct RuleDoc {
     #[serde(rename = "for")]
     #[schemars(with = "Option<String>")]
     pub hold_for: Option<Spanned<String>>,
-    /// How long it must have been quiet before the flag clears, as `30m`.
+    /// How long it must have been quiet before the flag clears or its severity falls, as `30m`; 10 minutes without it.
     #[schemars(with = "Option<String>")]
     pub dwell: Option<Spanned<String>>,
     /// How long after clearing it is not raised again, as `4h`.

@@ -16,6 +16,9 @@ use toml::Spanned;
 
 /// How often a rule may raise a flag on one case within a day, where it does not say.
 const REFIRES: usize = 3;
+/// How long a condition must have been quiet before a flag clears, where the rule does not say: what flips by the minute
+/// stays one flag.
+const DWELL: SignedDuration = SignedDuration::from_mins(10);
 
 /// Compiles all rules and examples into the policy; problems go to the readers.
 pub(super) fn compile(readers: &mut [Reader<'_>], sections: &Sections, names: &Names, policy: &mut Policy) {
@@ -136,7 +139,7 @@ fn compile_rule(reader: &mut Reader<'_>, doc: &RuleDoc, sections: &Sections, nam
         None => Some(Severity::Warning),
     };
     let hold_for = duration(reader, &doc.hold_for);
-    let dwell = duration(reader, &doc.dwell);
+    let dwell = if doc.dwell.is_some() { duration(reader, &doc.dwell) } else { Some(DWELL) };
     let cooldown = duration(reader, &doc.cooldown);
     let refires_max = refires(reader, doc);
     let exit = match exit {
