@@ -14,6 +14,8 @@ mod paging;
 mod reply;
 mod search;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod tickets;
 mod webhooks;
 
@@ -99,6 +101,7 @@ const ROUTES: &[Route<Zendesk>] = &[
     to!("GET", "/api/v2/incremental/ticket_events", exports::ticket_events),
     to!("GET", "/api/v2/incremental/ticket_metric_events", exports::metric_events),
     to!("GET", "/api/v2/incremental/users", exports::users),
+    to!("GET", "/api/v2/incremental/users/cursor", exports::users_by_cursor),
     to!("GET", "/api/v2/incremental/organizations", exports::organizations),
     to!("GET", "/api/v2/search", search::search),
     to!("GET", "/api/v2/search/count", search::count),

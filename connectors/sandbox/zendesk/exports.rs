@@ -9,6 +9,7 @@ use crate::route::Call;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 const PAGE_MAX: usize = 1_000;
@@ -45,7 +46,12 @@ fn decode(text: &str) -> Option<(i64, u64)> {
     Some((generated.parse().ok()?, rest.strip_suffix('|')?.parse().ok()?))
 }
 
-pub fn by_cursor(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+/// A page of a stream ordered by `(second, id)`: the places on it, and the frame that leads on.
+fn cut(
+    zendesk: &Zendesk,
+    call: &Call,
+    stream: &BTreeSet<(i64, u64)>,
+) -> Result<(Vec<u64>, Map<String, Value>), Reply> {
     let from = match call.param("cursor") {
         Some(text) => {
             let place = decode(text).ok_or_else(|| refused(400, "InvalidCursor", "The cursor is invalid"))?;
@@ -53,16 +59,10 @@ pub fn by_cursor(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Call
         }
         None => Bound::Included((start_time(call)?, 0)),
     };
-    let (book, size) = (&account.book, per_page(zendesk, call));
     let until = (call.now.as_second() - WITHHELD_SECONDS, u64::MAX);
-    let without_deleted = call.param("exclude_deleted") == Some("true");
-    let mut rows =
-        book.stream.range((from, Bound::Unbounded)).take_while(|place| **place <= until).filter(|(_, id)| {
-            !(without_deleted && book.tickets.get(id).is_some_and(|one| one.status == "deleted"))
-        });
-    let page: Vec<(i64, u64)> = rows.by_ref().take(size).copied().collect();
+    let mut rows = stream.range((from, Bound::Unbounded)).take_while(|place| **place <= until);
+    let page: Vec<(i64, u64)> = rows.by_ref().take(per_page(zendesk, call)).copied().collect();
     let more = rows.next().is_some();
-    let ids: Vec<u64> = page.iter().map(|(_, id)| *id).collect();
     let after = page.last().map(|place| encode(*place)).or_else(|| call.param("cursor").map(str::to_owned));
     let after_url = after.as_ref().map(|cursor| {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -73,13 +73,30 @@ pub fn by_cursor(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Call
         format!("{}{}.json?{}", call.origin(), call.path, query.finish())
     });
     let mut frame = Map::new();
-    frame.insert("tickets".to_owned(), rendered(book, &ids, &call.origin()));
     frame.insert("after_url".to_owned(), json!(after_url));
     frame.insert("after_cursor".to_owned(), json!(after));
     frame.insert("before_url".to_owned(), Value::Null);
     frame.insert("before_cursor".to_owned(), Value::Null);
     frame.insert("end_of_stream".to_owned(), json!(!more));
-    shape::side_loads(book, call.param("include").unwrap_or(""), &ids, &call.origin(), &mut frame);
+    Ok((page.iter().map(|(_, id)| *id).collect(), frame))
+}
+
+pub fn by_cursor(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let (book, origin) = (&account.book, call.origin());
+    let (mut ids, mut frame) = cut(zendesk, call, &book.stream)?;
+    if call.param("exclude_deleted") == Some("true") {
+        ids.retain(|id| book.living_ticket(*id).is_some());
+    }
+    frame.insert("tickets".to_owned(), rendered(book, &ids, &origin));
+    shape::side_loads(book, call.param("include").unwrap_or(""), &ids, &origin, &mut frame);
+    ok(Value::Object(frame))
+}
+
+pub fn users_by_cursor(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let (book, origin) = (&account.book, call.origin());
+    let stream = book.users.values().map(|user| (user.updated, user.id)).collect();
+    let (ids, mut frame) = cut(zendesk, call, &stream)?;
+    frame.insert("users".to_owned(), ids.iter().map(|id| shape::user(&book.users[id], &origin)).collect());
     ok(Value::Object(frame))
 }
 

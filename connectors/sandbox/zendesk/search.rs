@@ -234,8 +234,9 @@ pub fn export(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller)
     if call.param("filter[type]") != Some("ticket") {
         return Err(bad_parameter("filter[type]", "must be ticket"));
     }
-    if call.param("query").is_some_and(|query| terms(query).iter().any(|one| one.key == "type")) {
-        return Err(refused(422, "invalid", "Invalid search: type must not stand in the query"));
+    let other = |one: &Term| one.key == "type" && one.value != "ticket";
+    if call.param("query").is_some_and(|query| terms(query).iter().any(other)) {
+        return Err(refused(422, "invalid", "Invalid search: the query's type is not the filter's"));
     }
     let mut ids = found(zendesk, account, call)?;
     ids.sort_unstable();
