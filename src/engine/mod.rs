@@ -325,8 +325,8 @@ fn handle(shared: &Shared, unit: &str, tick: Result<Tick, EngineError>) -> Resul
             }
             Ok(pause())
         }
-        Err(EngineError::Store(error @ StoreError::Full(_))) => {
-            tracing::error!(unit, %error, "cannot store");
+        Err(EngineError::Store(error @ (StoreError::Full(_) | StoreError::Corrupt { .. }))) => {
+            tracing::error!(unit, %error, "the store cannot do this now");
             Ok(pause())
         }
         other => other,

@@ -124,7 +124,7 @@ impl Pull {
             tracing::error!(source = %lease.source, "the vendor's pages do not advance; scan ended here");
         }
         let going_on = more && !stuck;
-        let page = self.prepare(page, going_on).await?;
+        let page = self.prepare(page, scan.begun, going_on).await?;
         let (store, cx) = (&self.shared.store, self.source.cx(now));
         if !going_on || self.shared.clock.is_lockstep() {
             store.commit_page(lease, page, now).await?;
@@ -165,7 +165,7 @@ impl Pull {
     }
 
     /// Reads signals out of the texts, drops the texts, seals the rest: off the threads that wait.
-    async fn prepare(&self, page: Page, more: bool) -> Result<PageCommit, EngineError> {
+    async fn prepare(&self, page: Page, begun: Timestamp, more: bool) -> Result<PageCommit, EngineError> {
         let policies = self.shared.policy.borrow().clone();
         let sealed = tokio::task::spawn_blocking(move || {
             let changes: Result<Vec<_>, StoreError> =
@@ -175,6 +175,7 @@ impl Pull {
                 hints: page.hints,
                 quarantined: page.quarantined,
                 next: page.next,
+                begun: Some(begun),
                 more,
             })
         });

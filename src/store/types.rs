@@ -43,6 +43,8 @@ pub struct PageCommit {
     pub hints: Vec<dutyd_connectors::Hint>,
     pub quarantined: Vec<Quarantined>,
     pub next: Option<Cursor>,
+    /// When the scan began: at its end, all that stood there then is known. `None`: now.
+    pub begun: Option<Timestamp>,
     /// Whether the scan has more to read now; the first page without marks the end of the first import.
     pub more: bool,
 }

@@ -12,6 +12,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
+/// Characters kept of a record that could not be understood.
+const RAW_MAX: usize = 65_536;
 const DAY_MS: i64 = 86_400_000;
 /// A delivery is recognised for this many days besides the current one.
 const DEDUPE_DAYS: i64 = 7;
@@ -224,13 +226,14 @@ fn move_cursor(
     saved: PageSaved,
     now: Timestamp,
 ) -> Result<()> {
+    let begun = ms(page.begun.unwrap_or(now));
     db.prepare_cached(
         "UPDATE source SET pulled_at = ?2, pages = pages + 1, changes = changes + ?3,
            bells_missed = bells_missed + ?4, imported = max(imported, ?5),
-           caught_up_at = CASE WHEN ?5 THEN ?2 ELSE caught_up_at END
+           caught_up_at = CASE WHEN ?5 THEN ?6 ELSE caught_up_at END
          WHERE id = ?1",
     )?
-    .execute(params![source.id, ms(now), saved.changes, saved.missed, !page.more])?;
+    .execute(params![source.id, ms(now), saved.changes, saved.missed, !page.more, begun])?;
     if let Some(next) = &page.next {
         db.prepare_cached("UPDATE source SET cursor_version = ?2, cursor = ?3 WHERE id = ?1")?
             .execute(params![source.id, next.version, next.body])?;
@@ -239,11 +242,12 @@ fn move_cursor(
 }
 
 fn quarantine(db: &Connection, source: i64, record: &Quarantined, now: Timestamp) -> Result<()> {
+    let raw: String = record.raw.chars().take(RAW_MAX).collect();
     db.prepare_cached(
         "INSERT INTO quarantine (source, record, reason, raw, since) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT DO UPDATE SET reason = excluded.reason, raw = excluded.raw",
     )?
-    .execute(params![source, record.id, record.reason, record.raw, ms(now)])?;
+    .execute(params![source, record.id, record.reason, raw, ms(now)])?;
     Ok(())
 }
 

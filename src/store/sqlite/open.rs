@@ -69,7 +69,7 @@ pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 }
 
 fn settle_in(connection: &Connection, last: &str) -> Result<(), StoreError> {
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.busy_timeout(std::time::Duration::from_secs(30))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA {last};"
@@ -146,7 +146,13 @@ fn size(path: &Path) -> u64 {
 
 fn check(connection: &Connection) -> Result<(), StoreError> {
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if found == "ok" { Ok(()) } else { Err(StoreError::Broken(format!("the database is damaged: {found}"))) }
+    if found == "ok" {
+        Ok(())
+    } else {
+        Err(StoreError::Broken(format!(
+            "the database is damaged ({found}): move it away and start again, it is rebuilt from the vendors"
+        )))
+    }
 }
 
 /// A large database is checked while work goes on: a start must not take minutes.

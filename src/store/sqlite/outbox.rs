@@ -173,8 +173,13 @@ fn lease_case(
     let until = ms(now.saturating_add(LEASE_LIFE).unwrap_or(now));
     for row in rows {
         let (row, attempts, body) = row?;
-        let action = serde_json::from_str(&body)
-            .map_err(|error| StoreError::Corrupt { what: "action", because: error.to_string() })?;
+        let Ok(action) = serde_json::from_str(&body) else {
+            db.prepare_cached(
+                "UPDATE outbox SET stage = 5, because = 'stored action cannot be read' WHERE id = ?1",
+            )?
+            .execute([row])?;
+            continue;
+        };
         db.prepare_cached(
             "UPDATE outbox SET stage = 3, token = ?2, ready_at = ?3, attempts = attempts + 1 WHERE id = ?1",
         )?
