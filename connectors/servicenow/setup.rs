@@ -70,28 +70,28 @@ fn access(config: &Config) -> String {
     let mut text = String::from(
         "3. Role and access rules (elevate to security_admin)\n\
          \x20  User Administration > Roles > New: x_dutyd, then give it to the account.\n\
-         \x20  System Security > Access Control (ACL) > New, type record, active, requires role x_dutyd:\n",
+         \x20  System Security > Access Control (ACL) > New, type record, active, requires role x_dutyd.\n\
+         \x20  \"T.*\" is a rule for all columns of T, beside the rule for its rows.\n",
     );
-    for table in tables(config) {
-        text.push_str(&format!("     read   {table}          and   read   {table}.*\n"));
-        for column in [&marks.severity, &marks.why, &marks.flags, &"work_notes".to_owned()] {
-            text.push_str(&format!("     write  {table}.{column}\n"));
+    let mut rule = |verb: &str, name: &str| text.push_str(&format!("     {verb:<6} {name}\n"));
+    for table in &config.tables {
+        let name = table.name();
+        ["", ".*"].iter().for_each(|columns| rule("read", &format!("{name}{columns}")));
+        rule("write", &format!("{name}   (the row rule; without it no column rule is reached)"));
+        for column in [&*marks.severity, &marks.why, &marks.flags, "work_notes"] {
+            rule("write", &format!("{name}.{column}"));
         }
-        text.push_str(&format!(
-            "     write  {table}          (the row rule; without it no column rule is reached)\n"
-        ));
     }
     for table in ["sys_journal_field", "sys_audit", "sys_audit_delete"] {
-        text.push_str(&format!("     read   {table}          and   read   {table}.*\n"));
+        ["", ".*"].iter().for_each(|columns| rule("read", &format!("{table}{columns}")));
     }
-    for table in
-        ["sys_user", "sys_user_group", "core_company", "sys_dictionary", "sys_user_has_role", "sys_script"]
-    {
-        text.push_str(&format!("     read   {table}\n"));
-    }
+    let people = ["sys_user", "sys_user_group", "core_company", "customer_account"];
+    let measured = ["sys_dictionary", "sys_user_role", "sys_user_has_role", "sys_script"];
+    people.into_iter().chain(measured).for_each(|table| rule("read", table));
     text.push_str(
-        "   The last three serve `dutyd check --online` only. The role audit_viewer may stand in for the rules on the\n\
-         \x20  three history tables. Give no create and no delete rule: dutyd never does either.\n\n",
+        "   The last four serve `dutyd check --online` only. The role audit_viewer may stand in for the rules on\n\
+         \x20  sys_journal_field and sys_audit. Give no create and no delete rule: dutyd does neither. Columns without a\n\
+         \x20  write rule of their own fall under the row rule: keep one for T.* that asks for your agents' role.\n\n",
     );
     text
 }
@@ -187,7 +187,7 @@ fn list_view(config: &Config) -> String {
     let mut text = String::from("6. List of flagged cases (a module or a shared filter), worst first\n");
     for table in tables(config) {
         text.push_str(&format!(
-            "   {origin}/{table}_list.do?sysparm_query={severity}INcandidate,critical%5EORDERBY{severity}\n",
+            "   {origin}/{table}_list.do?sysparm_query={severity}INcandidate,critical%5EORDERBYDESC{severity}\n",
             origin = config.origin.trim_end_matches('/'),
             severity = marks.severity
         ));

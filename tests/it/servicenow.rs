@@ -294,3 +294,42 @@ async fn a_scope_on_an_unknown_column_is_found_by_the_check() {
         "{identity:?}"
     );
 }
+
+#[tokio::test]
+async fn a_hundred_cases_with_their_history_cost_three_requests() {
+    let subject = configured(|endpoints, _| {
+        let (_, secrets) = (SERVICENOW.source)(endpoints, 1_000);
+        (overlaid(endpoints, 1_000, &json!({ "tables": ["incident"] })), secrets)
+    });
+    let world = World::new(subject, &Setting { cases: 100, ..Setting::new(false) }).await;
+    let keys: Vec<CaseKey> =
+        (subject.titles)(&world.history()).into_keys().map(|id| CaseKey::new(SOURCE, id)).collect();
+    assert_eq!(keys.len(), world.connector.profile().fetch_max);
+    world.connector.pull(&world.cx(), None).await.expect("a page");
+    let sent = || world.sandbox.inner.journal.since(0, None).len();
+    let before = sent();
+    let fetched = world.fetch(&keys).await;
+    assert!(fetched.iter().all(|answer| matches!(answer, Fetched::Case(_))));
+    assert_eq!(sent() - before, 3);
+}
+
+#[tokio::test]
+async fn the_bell_of_a_deletion_names_the_case_too() {
+    let world = world(&[]).await;
+    let case = world.create("to be deleted").await;
+    world.act(&case, "delete", &json!({})).await;
+    let ring = dutyd_sandbox::hooks::Ring {
+        vendor: "servicenow",
+        key: format!("delete:{}", case.id),
+        note: Value::Null,
+        attempt: 0,
+    };
+    let vendor = world.sandbox.inner.vendor("servicenow").expect("the vendor is there");
+    let rendered = vendor.render(&ring, world.now()).expect("something to say");
+    let headers = rendered.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+    let delivery = dutyd_connectors::Delivery { headers: headers.collect(), body: rendered.body.into() };
+    let hints = world.connector.hints(&delivery, world.now()).expect("a genuine delivery");
+    let mut reader = Reader::default();
+    reader.follow(&world, &hints).await;
+    assert_eq!(reader.gone, [case]);
+}

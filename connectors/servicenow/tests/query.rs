@@ -119,3 +119,31 @@ fn a_short_page_ends_nothing_unless_the_count_says_so() {
         assert_eq!(next(given, rows, total), expected, "{given:?} {rows} {total:?}");
     }
 }
+
+#[test]
+fn the_setup_names_all_that_the_connector_uses() {
+    let config = config(json!({
+        "tables": ["incident", "sn_customerservice_case"],
+        "marks": { "severity": "u_grade", "answer": "u_answer" },
+        "webhook_secrets": ["hook-secret"],
+    }));
+    let text = super::super::setup(&config, "https://dutyd.example.com/hooks/here");
+    for part in [
+        "u_grade",
+        "u_dutyd_why",
+        "u_dutyd_marks",
+        "u_answer",
+        "sn_customerservice_case.work_notes",
+        "https://dutyd.example.com/hooks/here",
+        "\"hook-secret\"",
+        "'x-dutyd-timestamp'",
+        "'x-dutyd-signature'",
+        "https://acme.service-now.com/incident_list.do?sysparm_query=u_gradeINcandidate,critical%5EORDERBYDESCu_grade",
+    ] {
+        assert!(text.contains(part), "{part}");
+    }
+    for request in super::super::REQUESTS.iter().filter(|request| request.starts_with("GET")) {
+        let table = request.trim_end_matches("/{sys_id}").rsplit('/').next().unwrap();
+        assert!(text.contains(table), "no access rule for {table}");
+    }
+}
