@@ -14,6 +14,7 @@ pub mod export;
 pub mod faults;
 pub mod gate;
 pub mod hooks;
+pub mod jira;
 pub mod journal;
 pub mod life;
 pub mod log;

@@ -25,8 +25,12 @@ pub struct Stage {
 type Make = fn(&Arc<Stage>) -> Arc<dyn Vendor>;
 
 /// The registration point: one line per vendor, in the order of their ports.
-const REGISTER: &[(&str, Make)] =
-    &[("servicenow", crate::servicenow::ServiceNow::make), ("zendesk", crate::zendesk::Zendesk::make)];
+const REGISTER: &[(&str, Make)] = &[
+    ("servicenow", crate::servicenow::ServiceNow::make),
+    ("jira", crate::jira::Jira::make_cloud),
+    ("jira_dc", crate::jira::Jira::make_data_center),
+    ("zendesk", crate::zendesk::Zendesk::make),
+];
 
 /// The vendors named, or all when none is.
 pub fn chosen(stage: &Arc<Stage>, names: &[String]) -> anyhow::Result<Vec<Arc<dyn Vendor>>> {

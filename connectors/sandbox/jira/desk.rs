@@ -1,0 +1,191 @@
+//! Service Management: requests, their comments and SLA, organizations.
+
+use super::ask::{Answer, Ask};
+use super::children::NewComment;
+use super::errors;
+use super::issue::{Body, Comment, Issue};
+use super::site;
+use super::sla;
+use crate::route::json as answer;
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+pub fn info(_: &mut Ask<'_>) -> Answer {
+    Ok(errors::ok(
+        &json!({ "_expands": [], "version": "10.0.0", "platformVersion": "1001.0.0", "isLicensedForUse": true }),
+    ))
+}
+
+/// Service Management's page of a list.
+fn paged(ask: &Ask<'_>, all: Vec<Value>) -> Value {
+    let number = |name: &str, otherwise: usize| {
+        ask.call.param(name).and_then(|text| text.parse::<usize>().ok()).unwrap_or(otherwise)
+    };
+    let (start, limit) = (number("start", 0), number("limit", 50).min(100));
+    let total = all.len();
+    let values: Vec<Value> = all.into_iter().skip(start).take(limit).collect();
+    let own = format!("{}{}", ask.origin(), ask.call.path);
+    let mut links =
+        json!({ "base": ask.origin(), "context": "", "self": format!("{own}?start={start}&limit={limit}") });
+    let last = start + values.len() >= total;
+    if !last {
+        links["next"] = json!(format!("{own}?start={}&limit={limit}", start + limit));
+    }
+    json!({
+        "_expands": [], "size": values.len(), "start": start, "limit": limit, "isLastPage": last, "_links": links,
+        "values": values,
+    })
+}
+
+fn request_of<'a>(ask: &'a Ask<'_>) -> Result<&'a Issue, Response> {
+    let missing = || {
+        answer(
+            404,
+            &json!({ "errorMessage": "The Request you were looking for could not be found.", "i18nErrorMessage": { "i18nKey": "sd.request.not.found", "parameters": [] } }),
+        )
+    };
+    let issue = ask.issue().map_err(|_| missing())?;
+    if ask.site.projects[issue.project].kind == "service_desk" { Ok(issue) } else { Err(missing()) }
+}
+
+fn shown(ask: &Ask<'_>, issue: &Issue) -> Value {
+    let look = ask.look();
+    let key = ask.site.key(issue);
+    json!({
+        "_expands": ["participant", "status", "sla", "requestType", "serviceDesk", "attachment", "action", "comment"],
+        "issueId": issue.id.to_string(), "issueKey": key, "requestTypeId": "7", "serviceDeskId": "1",
+        "createdDate": sla::date(&look, issue.created), "reporter": look.user(issue.reporter),
+        "requestFieldValues": [{ "fieldId": "summary", "label": "Summary", "value": issue.summary }],
+        "currentStatus": status(ask, issue),
+        "_links": { "self": format!("{}/request/{}", sla::desk_base(&look), issue.id), "jiraRest": format!("{}/issue/{}", look.base, issue.id) },
+    })
+}
+
+fn status(ask: &Ask<'_>, issue: &Issue) -> Value {
+    let (word, category) = &site::STATUSES[issue.status];
+    let category = match *category {
+        "new" => "NEW",
+        "done" => "DONE",
+        _ => "INDETERMINATE",
+    };
+    json!({ "status": word.name, "statusCategory": category, "statusDate": sla::date(&ask.look(), issue.updated) })
+}
+
+/// The caller's own requests, latest activity first.
+pub fn requests(ask: &mut Ask<'_>) -> Answer {
+    let all = ask.call.param("requestOwnership") == Some("ALL_REQUESTS");
+    let mut mine: Vec<&Issue> = ask.site.issues.values().collect();
+    mine.retain(|issue| {
+        ask.site.projects[issue.project].kind == "service_desk"
+            && (all || issue.reporter == ask.user)
+            && (!issue.hidden || ask.site.users[ask.user].admin)
+    });
+    mine.sort_by_key(|issue| std::cmp::Reverse((issue.updated, issue.id)));
+    Ok(errors::ok(&paged(ask, mine.iter().map(|issue| shown(ask, issue)).collect())))
+}
+
+pub fn request(ask: &mut Ask<'_>) -> Answer {
+    let issue = request_of(ask)?;
+    let mut value = shown(ask, issue);
+    let expand = super::search::listed(ask, "expand");
+    if expand.iter().any(|name| name == "sla") {
+        value["sla"] = paged(ask, metrics(ask, issue));
+    }
+    if expand.iter().any(|name| name == "status") {
+        value["status"] = paged(ask, vec![status(ask, issue)]);
+    }
+    if expand.iter().any(|name| name == "comment") {
+        value["comments"] =
+            paged(ask, issue.comments.iter().map(|comment| comment_of(ask, issue, comment)).collect());
+    }
+    Ok(errors::ok(&value))
+}
+
+pub fn request_status(ask: &mut Ask<'_>) -> Answer {
+    let issue = request_of(ask)?;
+    Ok(errors::ok(&paged(ask, vec![status(ask, issue)])))
+}
+
+fn metrics(ask: &Ask<'_>, issue: &Issue) -> Vec<Value> {
+    let look = ask.look();
+    sla::METRICS.iter().map(|metric| sla::shown(&look, issue, metric)).collect()
+}
+
+pub fn slas(ask: &mut Ask<'_>) -> Answer {
+    let issue = request_of(ask)?;
+    Ok(errors::ok(&paged(ask, metrics(ask, issue))))
+}
+
+pub fn one_sla(ask: &mut Ask<'_>) -> Answer {
+    let issue = request_of(ask)?;
+    let wanted = ask.call.capture("metric");
+    let metric = sla::METRICS.iter().find(|metric| metric.0 == wanted);
+    match metric {
+        Some(metric) => Ok(errors::ok(&sla::shown(&ask.look(), issue, metric))),
+        None => Err(errors::messages(404, "The SLA metric does not exist.")),
+    }
+}
+
+fn comment_of(ask: &Ask<'_>, issue: &Issue, comment: &Comment) -> Value {
+    let look = ask.look();
+    json!({
+        "_expands": ["attachment", "renderedBody"], "id": comment.id.to_string(), "body": comment.body.text(),
+        "public": !comment.internal, "author": look.user(comment.author), "created": sla::date(&look, comment.created),
+        "_links": { "self": format!("{}/request/{}/comment/{}", sla::desk_base(&look), issue.id, comment.id) },
+    })
+}
+
+pub fn comments(ask: &mut Ask<'_>) -> Answer {
+    let issue = request_of(ask)?;
+    let asked = |name: &str| ask.call.param(name) != Some("false");
+    let (public, internal) = (asked("public"), asked("internal"));
+    let wanted = issue.comments.iter().filter(|comment| if comment.internal { internal } else { public });
+    let all = wanted.map(|comment| comment_of(ask, issue, comment)).collect();
+    Ok(errors::ok(&paged(ask, all)))
+}
+
+pub fn add_comment(ask: &mut Ask<'_>) -> Answer {
+    let id = request_of(ask)?.id;
+    let body = ask.body()?;
+    let text = body.get("body").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+    let Some(text) = text else { return Err(errors::messages(400, "Comment body can not be empty!")) };
+    let public = body.get("public").and_then(Value::as_bool).unwrap_or(false);
+    let mut properties = BTreeMap::new();
+    if !public {
+        properties.insert("sd.public.comment".to_owned(), json!({ "internal": true }));
+    }
+    let new = NewComment {
+        author: ask.user,
+        body: Body::Text(text.to_owned()),
+        internal: !public,
+        visibility: None,
+        properties,
+    };
+    ask.jira.may_write(ask.site, id, ask.call.now)?;
+    let made = ask.jira.comment(ask.site, id, new, ask.call.now);
+    let issue = request_of(ask)?;
+    let comment = issue.comments.iter().find(|comment| comment.id == made).ok_or_else(errors::no_issue)?;
+    Ok(answer(201, &comment_of(ask, issue, comment)))
+}
+
+pub fn desks(ask: &mut Ask<'_>) -> Answer {
+    let project = &ask.site.projects[0];
+    let desk = json!({
+        "id": "1", "projectId": project.id.to_string(), "projectName": project.name, "projectKey": project.key,
+        "_links": { "self": format!("{}/rest/servicedeskapi/servicedesk/1", ask.origin()) },
+    });
+    Ok(errors::ok(&paged(ask, vec![desk])))
+}
+
+pub fn organizations(ask: &mut Ask<'_>) -> Answer {
+    let all = (0..ask.site.customers.len())
+        .map(|at| {
+            let mut organization = ask.site.organization(at);
+            organization["_links"] =
+                json!({ "self": format!("{}/rest/servicedeskapi/organization/{}", ask.origin(), at + 1) });
+            organization
+        })
+        .collect();
+    Ok(errors::ok(&paged(ask, all)))
+}
