@@ -56,7 +56,9 @@ impl<'a> Document<'a> {
                 Err(error) => error,
             };
             problems.push(explain(self.file, self.text, &error));
-            let mended = error.span().is_some_and(|span| remove_at(own.get_mut(), &span));
+            // What is missing cannot be taken out.
+            let missing = error.message().starts_with("missing field");
+            let mended = !missing && error.span().is_some_and(|span| remove_at(own.get_mut(), &span));
             if !mended {
                 break;
             }

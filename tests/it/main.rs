@@ -1,7 +1,9 @@
 //! Tests through the edges of the whole project, in one binary.
 
+mod cli;
 mod contract;
 mod engine;
 mod fixture;
 mod servicenow;
 mod store;
+mod tidy;

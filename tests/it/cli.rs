@@ -1,0 +1,167 @@
+//! The commands as scripts and people see them: exit codes, messages, output.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A configuration directory with these files.
+fn configured(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state");
+    let settings = format!(
+        "state_dir = {state:?}\n[webhook]\nlisten = \"off\"\n[metrics]\nlisten = \"off\"\n[control]\nsocket = {socket:?}\n",
+        socket = dir.path().join("control.sock"),
+    );
+    std::fs::write(dir.path().join("dutyd.toml"), settings).expect("settings");
+    for (name, text) in files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+    dir
+}
+
+fn dutyd(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dutyd"));
+    command.args(arguments).arg("--config").arg(dir).env_remove("RUST_LOG").env("NO_COLOR", "1");
+    command.output().expect("dutyd runs")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("dutyd is not killed")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A source on an address where nobody listens.
+const SOURCE: &str = r#"
+[secrets]
+pw = { env = "PATH" }
+[servicenow]
+origin = "http://127.0.0.1:9"
+user = "dutyd"
+[servicenow.sign_in.basic]
+password = "pw"
+"#;
+
+#[test]
+fn each_way_to_end_has_its_exit_code() {
+    let good = configured(&[("connectors/acme.toml", SOURCE)]);
+    let bad = configured(&[("connectors/acme.toml", "[servicenow]\norign = \"x\"\n")]);
+    let rule = configured(&[("policy/rules.toml", "[[rules]]\nname = \"x\"\nwhen = \"case.opn\"\n")]);
+    let empty = configured(&[]);
+    let nowhere = Path::new("/nonexistent");
+    let table: [(&Path, &[&str], i32); 16] = [
+        (good.path(), &["check", "--dev"], 0),
+        (good.path(), &["schema", "config"], 0),
+        (good.path(), &["completions", "bash"], 0),
+        (good.path(), &["man"], 0),
+        (good.path(), &["setup", "servicenow"], 0),
+        (nowhere, &["setup", "jira"], 0),
+        (good.path(), &["setup", "sevicenow"], 1),
+        (bad.path(), &["check"], 1),
+        (rule.path(), &["check"], 1),
+        (good.path(), &["chek"], 2),
+        (good.path(), &["explain"], 2),
+        (good.path(), &["check", "--online", "--dev"], 69),
+        (good.path(), &["status", "--dev"], 69),
+        (good.path(), &["pause", "acme", "--dev"], 69),
+        (nowhere, &["run"], 78),
+        (empty.path(), &["run"], 78),
+    ];
+    for (dir, arguments, expected) in table {
+        let output = dutyd(dir, arguments);
+        assert_eq!(code(&output), expected, "{arguments:?}: {}{}", stdout(&output), stderr(&output));
+    }
+    let output = dutyd(bad.path(), &["run"]);
+    assert_eq!(code(&output), 78);
+}
+
+#[test]
+fn the_exit_codes_stand_in_the_help() {
+    let help = stdout(&dutyd(Path::new("/nonexistent"), &["--help"]));
+    for code in ["  0 ", "  1 ", "  2 ", "  69 ", "  70 ", "  74 ", "  78 "] {
+        assert!(help.contains(code), "{code} in {help}");
+    }
+}
+
+#[test]
+fn a_secret_from_the_environment_is_refused_without_dev() {
+    let dir = configured(&[("connectors/acme.toml", SOURCE)]);
+    let output = dutyd(dir.path(), &["check"]);
+    assert_eq!(code(&output), 1);
+    assert!(stdout(&output).contains("acme.toml:3:1: secret `pw`"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("-> use { credential"), "{}", stdout(&output));
+}
+
+#[test]
+fn check_says_where_what_and_what_to_do_and_ends_with_a_summary() {
+    let source = SOURCE.replace("user =", "usr =");
+    let dir = configured(&[("connectors/acme.toml", &source)]);
+    let output = dutyd(dir.path(), &["check", "--dev"]);
+    let text = stdout(&output);
+    assert!(text.contains("acme.toml:6:1: unknown key `usr`\n  -> did you mean `user`?"), "{text}");
+    assert!(text.trim_end().ends_with("to mend"), "{text}");
+    let json = dutyd(dir.path(), &["check", "--dev", "--format", "json"]);
+    let report: Value = serde_json::from_slice(&json.stdout).expect("one JSON document");
+    let places: Vec<_> =
+        report["problems"].as_array().expect("a list").iter().map(|problem| &problem["line"]).collect();
+    assert_eq!(
+        places,
+        [&Value::from(4), &Value::from(6)],
+        "`user` is missing in the table, `usr` is unknown: {report}"
+    );
+}
+
+#[test]
+fn the_shipped_policy_has_no_problem_and_its_examples_run() {
+    let dir = configured(&[("connectors/acme.toml", SOURCE)]);
+    let output = dutyd(dir.path(), &["check", "--dev", "--format", "json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    assert_eq!(report["problems"], Value::Array(Vec::new()));
+    let rules = report["rules"].as_u64().expect("a number");
+    assert!(rules >= 10, "{rules} rules");
+    assert!(report["examples"].as_u64().expect("a number") >= 2 * rules, "each fires and each stays quiet");
+}
+
+#[test]
+fn an_unreachable_system_is_told_in_plain_words() {
+    let dir = configured(&[("connectors/acme.toml", SOURCE)]);
+    let output = dutyd(dir.path(), &["check", "--online", "--dev"]);
+    let text = stdout(&output);
+    assert!(text.contains("acme: 127.0.0.1 cannot be reached"), "{text}");
+    assert!(text.contains("check the address, the network and the proxy"), "{text}");
+}
+
+#[test]
+fn without_daemon_and_database_the_commands_say_how_to_begin() {
+    let dir = configured(&[("connectors/acme.toml", SOURCE)]);
+    for command in [&["status"][..], &["list"], &["explain", "INC1"], &["parked", "list"]] {
+        let arguments = [command, &["--dev"]].concat();
+        let output = dutyd(dir.path(), &arguments);
+        assert!(stderr(&output).contains("start it: dutyd run"), "{command:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "", "nothing that a script could mistake for an answer");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page_and_a_completion() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let pages = dir.path().join("man");
+    std::fs::create_dir(&pages).expect("a folder");
+    let output = dutyd(Path::new("/nonexistent"), &["man", &pages.display().to_string()]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let completion = stdout(&dutyd(Path::new("/nonexistent"), &["completions", "bash"]));
+    for command in [
+        "run", "check", "status", "list", "explain", "parked", "pause", "resume", "unmark", "setup", "schema",
+    ] {
+        assert!(pages.join(format!("dutyd-{command}.1")).exists(), "{command} has a page");
+        assert!(completion.contains(&format!("dutyd,{command})")), "{command} is completed");
+    }
+}
