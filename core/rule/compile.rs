@@ -3,7 +3,7 @@
 //!
 //! Must not know: cases. It works on words alone.
 
-use super::expr::{Atom, Condition, Expr, Function, Loop, Skeleton, Test, fold};
+use super::expr::{Atom, Condition, Expr, Loop, Skeleton, Test};
 use super::parse::{self, Fault};
 use super::value::{Comparison, Type, Value};
 use super::vocabulary::{self, Names, Read, Scope};
@@ -13,13 +13,13 @@ use cel::common::ast::{CallExpr, Expr as Tree, IdedExpr, LiteralValue, SourceInf
 /// At most so many elements of a list are read.
 pub const LIST_MAX: usize = 100;
 /// Product of the bounds of nested lists.
-const LOOP_MAX: usize = 10_000;
+pub(super) const LOOP_MAX: usize = 10_000;
 /// Steps that one evaluation may take.
-const COST_MAX: usize = 50_000;
+pub(super) const COST_MAX: usize = 50_000;
 /// A pattern costs as much as so many comparisons.
-const PATTERN_COST: usize = 20;
+pub(super) const PATTERN_COST: usize = 20;
 /// Compiled size of a pattern, in bytes.
-const PATTERN_SIZE_MAX: usize = 64 * 1024;
+pub(super) const PATTERN_SIZE_MAX: usize = 64 * 1024;
 /// Longest window of a count.
 const WINDOW_MAX: i64 = 400 * 86_400;
 
@@ -54,7 +54,7 @@ pub(super) struct Typed {
 }
 
 impl Typed {
-    fn leaf(expr: Expr, yields: Type) -> Self {
+    pub(super) fn leaf(expr: Expr, yields: Type) -> Self {
         Self { expr, yields, cost: 1, word: None, list_max: LIST_MAX, has_map: false }
     }
 
@@ -63,7 +63,7 @@ impl Typed {
         Self::leaf(Expr::Variable(usize::MAX), Type::Any)
     }
 
-    fn is_constant(&self) -> bool {
+    pub(super) fn is_constant(&self) -> bool {
         !self.expr.reads_anything()
     }
 }
@@ -75,7 +75,7 @@ pub(super) struct Compiler<'a> {
     faults: Vec<Fault>,
     atoms: Vec<Atom>,
     /// Names of loop variables in force, with their types and bounds of their lists.
-    variables: Vec<(String, Type, usize)>,
+    pub(super) variables: Vec<(String, Type, usize)>,
 }
 
 impl Compiler<'_> {
@@ -85,12 +85,17 @@ impl Compiler<'_> {
         parse::children(tree).into_iter().map(|child| self.place(child)).fold(own, usize::min)
     }
 
-    fn fault(&mut self, tree: &IdedExpr, message: impl Into<String>, remedy: impl Into<String>) {
+    pub(super) fn fault(&mut self, tree: &IdedExpr, message: impl Into<String>, remedy: impl Into<String>) {
         let offset = self.place(tree);
         self.faults.push(Fault::new(offset, message, remedy));
     }
 
-    fn refuse(&mut self, tree: &IdedExpr, message: impl Into<String>, remedy: impl Into<String>) -> Typed {
+    pub(super) fn refuse(
+        &mut self,
+        tree: &IdedExpr,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Typed {
         self.fault(tree, message, remedy);
         Typed::refused()
     }
@@ -238,16 +243,6 @@ impl Compiler<'_> {
         Typed { word, ..Typed::leaf(Expr::Read(read.clone()), yields) }
     }
 
-    fn afford(&mut self, tree: &IdedExpr, typed: &Typed) {
-        if typed.cost > COST_MAX {
-            self.fault(
-                tree,
-                format!("this takes up to {} steps, at most {COST_MAX} are allowed", typed.cost),
-                "ask for elements with `in`, or loop over one list only",
-            );
-        }
-    }
-
     /// Anything free of time.
     pub(super) fn value(&mut self, tree: &IdedExpr) -> Typed {
         if let Some(read) = self.moving(tree) {
@@ -355,325 +350,6 @@ impl Compiler<'_> {
             (name, target, args) => self.function(tree, name, target, args),
         }
     }
-
-    fn join(&mut self, a: &IdedExpr, b: &IdedExpr, and: bool) -> Typed {
-        let (left, right) = (self.truth(a), self.truth(b));
-        let cost = left.cost + right.cost + 1;
-        let parts = vec![left.expr, right.expr];
-        Typed { cost, ..Typed::leaf(if and { Expr::And(parts) } else { Expr::Or(parts) }, Type::Bool) }
-    }
-
-    fn truth(&mut self, tree: &IdedExpr) -> Typed {
-        let typed = self.value(tree);
-        self.expect(tree, &typed, Type::Bool);
-        typed
-    }
-
-    fn choose(&mut self, c: &IdedExpr, a: &IdedExpr, b: &IdedExpr) -> Typed {
-        let (choice, left, right) = (self.truth(c), self.value(a), self.value(b));
-        let yields = if left.yields == right.yields { left.yields } else { Type::Any };
-        Typed {
-            cost: 1 + choice.cost + left.cost.max(right.cost),
-            has_map: left.has_map || right.has_map,
-            list_max: left.list_max.max(right.list_max),
-            ..Typed::leaf(Expr::If(Box::new([choice.expr, left.expr, right.expr])), yields)
-        }
-    }
-
-    fn compare(
-        &mut self,
-        tree: &IdedExpr,
-        left: &IdedExpr,
-        comparison: Comparison,
-        right: &IdedExpr,
-    ) -> Typed {
-        let (a, b) = (self.value(left), self.value(right));
-        self.check_comparison(tree, &a, comparison, &b);
-        let cost = a.cost + b.cost + 1;
-        Typed { cost, ..Typed::leaf(Expr::Compare(comparison, Box::new([a.expr, b.expr])), Type::Bool) }
-    }
-
-    fn contained(&mut self, tree: &IdedExpr, element: &IdedExpr, list: &IdedExpr) -> Typed {
-        let (a, b) = (self.value(element), self.value(list));
-        match b.yields.element() {
-            None => self.fault(
-                list,
-                format!("`in` wants a list, this is a {}", b.yields.word()),
-                "write `x in [\"a\", \"b\"]`",
-            ),
-            Some(inner) if !comparable(a.yields, inner) => self.fault(
-                tree,
-                format!("a {} is never in a {}", a.yields.word(), b.yields.word()),
-                "compare values of one type",
-            ),
-            Some(_) => self.check_members(list, &a, &b),
-        }
-        let cost = a.cost + b.cost + b.list_max.min(LIST_MAX);
-        Typed { cost, ..Typed::leaf(Expr::In(Box::new([a.expr, b.expr])), Type::Bool) }
-    }
-
-    fn check_members(&mut self, tree: &IdedExpr, element: &Typed, list: &Typed) {
-        let Some(word) = element.word.filter(|word| !word.one_of.is_empty()) else { return };
-        let Expr::List(members) = &list.expr else { return };
-        for member in members {
-            if let Some(Value::Text(text)) = member.constant() {
-                self.check_choice(tree, word, &text);
-            }
-        }
-    }
-
-    fn check_choice(&mut self, tree: &IdedExpr, word: &Word, text: &str) {
-        if word.one_of.contains(&text) {
-            return;
-        }
-        let remedy = match crate::problem::nearest(text, word.one_of.iter().copied()) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("it is one of {}", word.one_of.join(", ")),
-        };
-        self.fault(tree, format!("`{}` is never \"{text}\"", word.path), remedy);
-    }
-
-    fn has(&mut self, tree: &IdedExpr, word: &IdedExpr) -> Typed {
-        let typed = self.value(word);
-        match &typed.expr {
-            Expr::Read(_) => Typed {
-                cost: 2,
-                ..Typed::leaf(
-                    Expr::Compare(Comparison::NotEqual, Box::new([typed.expr, Expr::Const(Value::Null)])),
-                    Type::Bool,
-                )
-            },
-            _ => self.refuse(tree, "has() asks whether a word has a value", "write `has(case.tier)`"),
-        }
-    }
-
-    fn pattern(&mut self, tree: &IdedExpr, text: &IdedExpr, pattern: &IdedExpr) -> Typed {
-        let typed = self.value(text);
-        self.expect(text, &typed, Type::Text);
-        let Tree::Literal(LiteralValue::String(source)) = &pattern.expr else {
-            return self.refuse(
-                pattern,
-                "a pattern must be a text in quotes",
-                "write the pattern itself, as in `case.title.matches(\"(?i)outage\")`",
-            );
-        };
-        match regex::RegexBuilder::new(source.inner())
-            .size_limit(PATTERN_SIZE_MAX)
-            .dfa_size_limit(PATTERN_SIZE_MAX * 4)
-            .build()
-        {
-            Ok(regex) => Typed {
-                cost: typed.cost + PATTERN_COST,
-                ..Typed::leaf(Expr::Matches(Box::new(typed.expr), regex), Type::Bool)
-            },
-            Err(regex::Error::CompiledTooBig(_)) => self.refuse(
-                tree,
-                "the pattern is too large when compiled",
-                "take away counted repetitions such as `{1,50}`",
-            ),
-            Err(error) => {
-                let said = error.to_string();
-                let said = said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                self.refuse(
-                    pattern,
-                    format!("not a pattern: {said}"),
-                    "see the syntax of the regex crate; `\\` is written `\\\\` or in a raw text r\"…\"",
-                )
-            }
-        }
-    }
-
-    /// `list.exists(x, …)` and its kin.
-    fn each(&mut self, tree: &IdedExpr, kind: Loop, target: &IdedExpr, args: &[IdedExpr]) -> Typed {
-        let list = self.value(target);
-        let [variable, body] = args else {
-            return self.refuse(
-                tree,
-                format!("`{}` wants a variable and what to do with it", kind.name()),
-                format!("write `case.tags.{}(tag, tag == \"vip\")`", kind.name()),
-            );
-        };
-        let Tree::Ident(name) = &variable.expr else {
-            return self.refuse(
-                variable,
-                "the first part of a loop is a new name",
-                "write `case.tags.exists(tag, tag == \"vip\")`",
-            );
-        };
-        let Some(element) = list.yields.element() else {
-            return self.refuse(
-                target,
-                format!("a loop wants a list, this is a {}", list.yields.word()),
-                "loop over `case.tags` or a list",
-            );
-        };
-        self.variables.push((name.clone(), element, list.list_max));
-        let product: usize = self.variables.iter().map(|(.., bound)| *bound).product();
-        let inner = self.value(body);
-        self.variables.pop();
-        if product > LOOP_MAX {
-            self.fault(
-                tree,
-                format!("loops inside loops take {product} rounds, at most {LOOP_MAX} are allowed"),
-                "loop over one list only",
-            );
-        }
-        if kind.makes_list() && (inner.has_map || list.has_map) {
-            self.fault(
-                tree,
-                "`map` and `filter` cannot stand inside or upon each other",
-                "use `exists`, `all` or `in`",
-            );
-        }
-        if kind != Loop::Map {
-            self.expect(body, &inner, Type::Bool);
-        }
-        let yields = match kind {
-            Loop::Filter => list.yields,
-            Loop::Map => inner.yields.list_of(),
-            _ => Type::Bool,
-        };
-        Typed {
-            cost: (list.cost + inner.cost.saturating_mul(list.list_max)).saturating_add(1),
-            has_map: kind.makes_list() || inner.has_map || list.has_map,
-            list_max: list.list_max,
-            ..Typed::leaf(Expr::Each(kind, Box::new([list.expr, inner.expr])), yields)
-        }
-    }
-
-    fn function(
-        &mut self,
-        tree: &IdedExpr,
-        name: &str,
-        target: Option<&IdedExpr>,
-        args: &[IdedExpr],
-    ) -> Typed {
-        if name == "within" {
-            return self.refuse(
-                tree,
-                "within() counts events and takes one time span",
-                "write `reassignments.within(hours(4)) >= 3`",
-            );
-        }
-        let all: Vec<&IdedExpr> = target.into_iter().chain(args).collect();
-        let Some(function) = Function::find(name, target.is_some(), all.len()) else {
-            let remedy = match Function::nearest(name) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known: {}", Function::names().join(", ")),
-            };
-            return self.refuse(tree, format!("unknown function `{}`", name.trim_matches('_')), remedy);
-        };
-        let parts: Vec<_> = all.iter().map(|part| self.value(part)).collect();
-        let texts = parts.iter().any(|part| part.yields == Type::Text);
-        let wanted = match function {
-            Function::Add if texts => Type::Text,
-            Function::Add => Type::Number,
-            other => other.takes(),
-        };
-        for (part, tree) in parts.iter().zip(&all) {
-            self.expect(tree, part, wanted);
-        }
-        let spans = parts.iter().any(|part| part.yields == Type::Seconds);
-        let yields = function.yields(texts, spans);
-        let cost = 1 + parts.iter().map(|part| part.cost).sum::<usize>();
-        let has_map = parts.iter().any(|part| part.has_map);
-        match fold(function, parts.into_iter().map(|part| part.expr).collect()) {
-            Ok(expr) => Typed { cost, has_map, ..Typed::leaf(expr, yields) },
-            Err(reason) => {
-                self.refuse(tree, format!("this cannot be computed: {reason}"), "use other numbers")
-            }
-        }
-    }
-
-    fn expect(&mut self, tree: &IdedExpr, typed: &Typed, wanted: Type) {
-        let fits = match wanted {
-            Type::Any => true,
-            Type::Number => typed.yields.is_number(),
-            Type::Anys => typed.yields.element().is_some() || typed.yields == Type::Text,
-            _ => typed.yields == wanted || typed.yields == Type::Any,
-        };
-        if !fits {
-            self.fault(
-                tree,
-                format!("expected a {}, found a {}", wanted.word(), typed.yields.word()),
-                match wanted {
-                    Type::Bool => "compare it with something",
-                    Type::Text => "this works on texts such as `case.title`",
-                    Type::Number => "this works on numbers and time spans",
-                    _ => "this works on lists such as `case.tags`, and on texts",
-                },
-            );
-        }
-    }
-
-    fn check_comparison(&mut self, tree: &IdedExpr, a: &Typed, comparison: Comparison, b: &Typed) {
-        if a.yields == Type::Instant || b.yields == Type::Instant {
-            if a.yields != Type::Null && b.yields != Type::Null {
-                self.fault(tree, "instants are not compared", "compare the time left or passed, as in `clock.resolution.remaining <= hours(1)` or `case.age.wall >= days(2)`");
-            }
-            return;
-        }
-        if !comparable(a.yields, b.yields) || unlike_units(a, b) {
-            let remedy = match (a.yields, b.yields) {
-                (Type::Seconds, _) | (_, Type::Seconds) => {
-                    "write time spans as `minutes(30)`, `hours(4)` or `days(2)`, and compare them with readings such as `idle.wall`"
-                }
-                (Type::Number, Type::Text) | (Type::Text, Type::Number) => {
-                    "take the quotes off the number, or compare the raw word, as in `case.priority_raw == \"High\"`"
-                }
-                _ => "compare values of one type",
-            };
-            self.fault(tree, format!("a {} is compared with a {}", a.yields.word(), b.yields.word()), remedy);
-            return;
-        }
-        if a.is_constant() && b.is_constant() {
-            self.fault(
-                tree,
-                "this does not depend on the case: it always says the same",
-                "leave it out, or read a word such as `case.priority`",
-            );
-            return;
-        }
-        self.check_possible(tree, a, comparison, b);
-        self.check_possible(tree, b, comparison.flipped(), a);
-    }
-
-    /// A comparison of a word with a constant must be able to go both ways.
-    fn check_possible(&mut self, tree: &IdedExpr, a: &Typed, comparison: Comparison, b: &Typed) {
-        let (Some(word), Some(bound)) = (a.word, b.expr.constant()) else { return };
-        if let Value::Text(text) = &bound
-            && !word.one_of.is_empty()
-        {
-            self.check_choice(tree, word, text);
-        }
-        let Some(number) = bound.number() else { return };
-        let (low, high) = word.range;
-        use Comparison::*;
-        let below = low.is_some_and(|low| match comparison {
-            Less | AtLeast => number <= low,
-            AtMost | Greater | Equal | NotEqual => number < low,
-        });
-        let above = high.is_some_and(|high| match comparison {
-            Greater | AtMost => number >= high,
-            AtLeast | Less | Equal | NotEqual => number > high,
-        });
-        if !below && !above {
-            return;
-        }
-        let never = match comparison {
-            Less | AtMost => below,
-            Greater | AtLeast => above,
-            Equal => true,
-            NotEqual => false,
-        };
-        let message = if never { "can never hold" } else { "always holds once there is a value" };
-        let limits = match (low, high) {
-            (Some(low), Some(high)) => format!("`{}` is between {low} and {high}", word.path),
-            (Some(low), None) => format!("`{}` is never less than {low}", word.path),
-            _ => format!("see `{}` in docs/POLICY.md", word.path),
-        };
-        self.fault(tree, format!("`{}` {message}", super::write::write(tree)), limits);
-    }
 }
 
 fn comparison(operator: &str) -> Option<Comparison> {
@@ -686,22 +362,6 @@ fn comparison(operator: &str) -> Option<Comparison> {
         operators::GREATER => Comparison::Greater,
         _ => return None,
     })
-}
-
-fn comparable(a: Type, b: Type) -> bool {
-    let any = |kind| matches!(kind, Type::Any | Type::Null);
-    a == b
-        || any(a)
-        || any(b)
-        || (a.is_number() && b.is_number())
-        || (a.element().is_some() && b.element().is_some())
-}
-
-/// A time span against a count or a percentage. A plain number written in a condition may be seconds.
-fn unlike_units(a: &Typed, b: &Typed) -> bool {
-    let is_span = |part: &Typed| part.yields == Type::Seconds;
-    let is_count = |part: &Typed| part.yields == Type::Number && !part.is_constant();
-    (is_span(a) && is_count(b)) || (is_span(b) && is_count(a))
 }
 
 /// The dotted name that a part spells; `case.fields["x y"]` is one, too.

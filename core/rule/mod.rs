@@ -5,6 +5,8 @@
 //! Readings that move with time are lines ([`line`]) and counts over windows are steps, so each answer comes with the
 //! instant at which it may change.
 
+mod call;
+mod check;
 mod compile;
 mod eval;
 mod evidence;
@@ -20,6 +22,7 @@ mod template;
 mod tests;
 mod value;
 mod vocabulary;
+mod what_if;
 mod words;
 mod write;
 
