@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 mod bombs;
 mod ladder;
+mod oracle;
 mod time;
 
 /// Monday, 2 March 2026, 09:00 UTC.
