@@ -7,3 +7,4 @@ mod fixture;
 mod servicenow;
 mod store;
 mod tidy;
+mod zendesk;

@@ -140,7 +140,8 @@ pub static ZENDESK: Subject = Subject {
     idle_requests: 1,
     spoil: |body, id| {
         let mut page: Value = serde_json::from_slice(body).ok()?;
-        let row = page["tickets"].as_array_mut()?.iter_mut().find(|row| row["id"].to_string() == id)?;
+        let row =
+            page["tickets"].as_array_mut()?.iter_mut().find(|row| row["id"].as_u64() == id.parse().ok())?;
         row["created_at"] = json!("yesterday");
         Some(page.to_string().into_bytes())
     },
