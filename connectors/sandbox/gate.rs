@@ -79,12 +79,13 @@ impl Gate {
                     pause(Duration::from_millis(*millis)).await;
                     next.run(request).await
                 }
-                _ => self.vendor.fault(fault, None, self.stage.clock.now()),
+                _ => self.vendor.fault_at(request.uri().path(), fault, None, self.stage.clock.now()),
             },
         }
     }
 
     async fn after(&self, fault: &Fault, request: Request, next: Next) -> Response {
+        let path = request.uri().path().to_owned();
         let acted = next.run(request).await;
         if let Some(mut response) = common(fault) {
             keep_account(&acted, &mut response);
@@ -97,7 +98,7 @@ impl Gate {
         let status = acted.status().as_u16();
         let account = acted.extensions().get::<Account>().cloned();
         let body = axum::body::to_bytes(acted.into_body(), usize::MAX).await.unwrap_or_default();
-        let mut response = self.vendor.fault(fault, Some((status, &body)), self.stage.clock.now());
+        let mut response = self.vendor.fault_at(&path, fault, Some((status, &body)), self.stage.clock.now());
         response.extensions_mut().extend(account.map(one).unwrap_or_default());
         response
     }

@@ -21,6 +21,7 @@ pub mod log;
 mod phrases;
 pub mod post;
 pub mod route;
+pub mod salesforce;
 pub mod serve;
 pub mod servicenow;
 pub mod stepper;

@@ -30,6 +30,7 @@ const REGISTER: &[(&str, Make)] = &[
     ("jira", crate::jira::Jira::make_cloud),
     ("jira_dc", crate::jira::Jira::make_data_center),
     ("zendesk", crate::zendesk::Zendesk::make),
+    ("salesforce", crate::salesforce::Salesforce::make),
 ];
 
 /// The vendors named, or all when none is.
@@ -86,6 +87,11 @@ pub trait Vendor: Send + Sync {
     /// The answer of a fault in this vendor's own shape. `acted` is the true answer, when it was made.
     /// Never asked for `Reset`, `Slow`, `KillPid` and `Status`, which look the same everywhere.
     fn fault(&self, fault: &Fault, acted: Option<(u16, &[u8])>, now: Timestamp) -> Response;
+
+    /// The same at an address, for vendors that have addresses of another kind, such as a token endpoint.
+    fn fault_at(&self, _path: &str, fault: &Fault, acted: Option<(u16, &[u8])>, now: Timestamp) -> Response {
+        self.fault(fault, acted, now)
+    }
 
     /// Sets one of the vendor's documented switches.
     fn switch(&self, name: &str, value: &Value) -> Result<(), String>;
