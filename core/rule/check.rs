@@ -3,8 +3,10 @@
 //! Must not know: how a part came about.
 
 use super::compile::{COST_MAX, Compiler, Typed};
-use super::expr::Expr;
+use super::expr::{Expr, Skeleton};
+use super::parse::Fault;
 use super::value::{Comparison, Type, Value};
+use super::vocabulary::Read;
 use super::words::Word;
 use super::write::write;
 use cel::common::ast::IdedExpr;
@@ -130,6 +132,45 @@ impl Compiler<'_> {
             );
         }
     }
+
+    /// Comparisons of one word with fixed values, joined by `&&`, must be able to hold together.
+    pub(super) fn check_together(&mut self, skeleton: &Skeleton) {
+        match skeleton {
+            Skeleton::Atom(_) => {}
+            Skeleton::Not(part) => self.check_together(part),
+            Skeleton::If(parts) => parts.iter().for_each(|part| self.check_together(part)),
+            Skeleton::Or(parts) => parts.iter().for_each(|part| self.check_together(part)),
+            Skeleton::And(parts) => {
+                parts.iter().for_each(|part| self.check_together(part));
+                self.check_joined(parts);
+            }
+        }
+    }
+
+    fn check_joined(&mut self, parts: &[Skeleton]) {
+        let fixed: Vec<(usize, Read, Comparison, Value<'static>)> = parts
+            .iter()
+            .filter_map(|part| match part {
+                Skeleton::Atom(at) => {
+                    self.atoms[*at].fixed().map(|(read, comparison, bound)| (*at, read, comparison, bound))
+                }
+                _ => None,
+            })
+            .collect();
+        for (index, (at, read, comparison, bound)) in fixed.iter().enumerate() {
+            let earlier = fixed[..index].iter().find(|(_, other_read, other, other_bound)| {
+                other_read == read && excludes(*comparison, bound, *other, other_bound)
+            });
+            if let Some((other, ..)) = earlier {
+                let message = format!(
+                    "`{}` and `{}` can never hold together",
+                    self.atoms[*other].text, self.atoms[*at].text
+                );
+                let remedy = "join them with `||`, or mend one of the values";
+                self.faults.push(Fault::new(self.atom_places[*at], message, remedy));
+            }
+        }
+    }
 }
 
 pub(super) fn comparable(a: Type, b: Type) -> bool {
@@ -146,4 +187,18 @@ fn unlike_units(a: &Typed, b: &Typed) -> bool {
     let is_span = |part: &Typed| part.yields == Type::Seconds;
     let is_count = |part: &Typed| part.yields == Type::Number && !part.is_constant();
     (is_span(a) && is_count(b)) || (is_span(b) && is_count(a))
+}
+
+/// Whether no value satisfies both comparisons.
+fn excludes(a: Comparison, a_bound: &Value<'_>, b: Comparison, b_bound: &Value<'_>) -> bool {
+    use Comparison::*;
+    match (a, b) {
+        (Equal, _) => b.holds(a_bound, b_bound) == Ok(false),
+        (_, Equal) => a.holds(b_bound, a_bound) == Ok(false),
+        (AtMost, AtLeast) => Less.holds(a_bound, b_bound) == Ok(true),
+        (AtLeast, AtMost) => Greater.holds(a_bound, b_bound) == Ok(true),
+        (Less | AtMost, Greater | AtLeast) => AtMost.holds(a_bound, b_bound) == Ok(true),
+        (Greater | AtLeast, Less | AtMost) => AtLeast.holds(a_bound, b_bound) == Ok(true),
+        _ => false,
+    }
 }

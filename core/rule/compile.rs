@@ -27,9 +27,17 @@ const WINDOW_MAX: i64 = 400 * 86_400;
 pub fn compile(source: &str, scope: Scope, names: &Names) -> Result<Condition, Vec<Fault>> {
     parse::with_room(|| {
         let (tree, places) = parse::parse(source)?;
-        let mut compiler =
-            Compiler { scope, names, places, faults: Vec::new(), atoms: Vec::new(), variables: Vec::new() };
+        let mut compiler = Compiler {
+            scope,
+            names,
+            places,
+            faults: Vec::new(),
+            atoms: Vec::new(),
+            atom_places: Vec::new(),
+            variables: Vec::new(),
+        };
         let skeleton = compiler.skeleton(&tree);
+        compiler.check_together(&skeleton);
         if compiler.faults.is_empty() {
             Ok(Condition::new(source, skeleton, compiler.atoms))
         } else {
@@ -72,8 +80,10 @@ pub(super) struct Compiler<'a> {
     scope: Scope,
     names: &'a Names,
     places: SourceInfo,
-    faults: Vec<Fault>,
-    atoms: Vec<Atom>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) atoms: Vec<Atom>,
+    /// Where each atom begins.
+    pub(super) atom_places: Vec<usize>,
     /// Names of loop variables in force, with their types and bounds of their lists.
     pub(super) variables: Vec<(String, Type, usize)>,
 }
@@ -123,6 +133,7 @@ impl Compiler<'_> {
 
     fn atom(&mut self, tree: &IdedExpr) -> Skeleton {
         let test = self.test(tree);
+        self.atom_places.push(self.place(tree));
         self.atoms.push(Atom::new(super::write::write(tree), test));
         Skeleton::Atom(self.atoms.len() - 1)
     }

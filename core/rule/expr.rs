@@ -224,6 +224,21 @@ impl Atom {
         Self { text, test, reads, has_steps }
     }
 
+    /// The comparison of one word with a fixed value that the atom is, if it is one.
+    pub fn fixed(&self) -> Option<(Read, Comparison, Value<'static>)> {
+        match &self.test {
+            Test::Line { read, comparison, bound } | Test::Window { read, comparison, bound } => {
+                Some((read.clone(), *comparison, bound.constant()?))
+            }
+            Test::Free(Expr::Compare(comparison, sides)) => match sides.as_ref() {
+                [Expr::Read(read), bound] => Some((read.clone(), *comparison, bound.constant()?)),
+                [bound, Expr::Read(read)] => Some((read.clone(), comparison.flipped(), bound.constant()?)),
+                _ => None,
+            },
+            Test::Free(_) => None,
+        }
+    }
+
     fn is_free(&self) -> bool {
         matches!(self.test, Test::Free(_)) && !self.has_steps
     }

@@ -151,6 +151,19 @@ fn conditions_on_the_case_hold_or_not() {
 }
 
 #[test]
+fn comparisons_that_leave_room_for_a_value_are_allowed() {
+    for source in [
+        "case.priority >= 2 && case.priority <= 2",
+        "idle.wall > hours(2) && idle.wall <= hours(4)",
+        "case.status != \"new\" && case.status != \"open\"",
+        "case.tier == null || case.tier == \"gold\"",
+        "case.priority == 2 && case.priority != null",
+    ] {
+        assert!(compile(source, Scope::Rule, &names()).is_ok(), "{source}");
+    }
+}
+
+#[test]
 fn a_missing_value_is_less_than_equal_to_and_greater_than_nothing() {
     let state = state(Case { priority: None, tier: None, customer: None, ..case() }, Vec::new());
     let cases = [
@@ -263,6 +276,10 @@ const REFUSED: &[(&str, usize, &str, &str)] = &[
     ("case.opened_at > 3", 0, "instants are not compared", "case.age.wall"),
     ("event.type == \"created\"", 0, "cannot be read here", "clocks"),
     ("case.tags.map(a, case.tags.map(b, b)).exists(x, size(x) > 3)", 0, "cannot stand inside", "exists"),
+    ("case.status == \"new\" && case.open && case.status == \"open\"", 37, "can never hold together", "||"),
+    ("case.priority <= 2 && case.priority >= 3", 22, "can never hold together", "mend one"),
+    ("idle.wall > hours(4) && idle.wall < hours(2)", 24, "can never hold together", "mend one"),
+    ("case.priority == 1 && 2 <= case.priority", 22, "can never hold together", "mend one"),
     ("case.tags.exists(tag)", 0, "wants a variable", "case.tags.exists"),
     ("{\"a\": 1}.a == case.priority", 0, "only words", ""),
     ("case.open &&", 12, "not a condition", "idle.wall >= hours(4)"),
