@@ -107,8 +107,8 @@ impl Jira {
         let expand = if self.config.flavour == Flavour::DataCenter { "&expand=changelog" } else { "" };
         let fields = site.ids.wanted().join(",");
         let path = format!("issue/{}?fields={fields}&properties={}{expand}", key.id, marks::NAME);
-        match self.send(cx, Request::get(self.path(&path), Lane::Hot), false).await {
-            Ok(response) => Ok(read_issue(key, &String::from_utf8_lossy(&response.body))),
+        match self.get::<Box<RawValue>>(cx, self.path(&path), "issue").await {
+            Ok(raw) => Ok(read_issue(key, raw.get())),
             // Vendor: Data Center says 403 to an issue that is there and not ours to see.
             Err(ConnectorError::Refused { status: 403, .. }) => {
                 Ok(Found::Answer(Fetched::Hidden(key.clone())))

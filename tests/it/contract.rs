@@ -3,6 +3,7 @@
 //! A new vendor adds a [`subject::Subject`] and one line `contract!(…)`.
 
 mod door;
+mod jira_sites;
 mod promises;
 pub mod subject;
 pub mod world;
@@ -56,3 +57,5 @@ macro_rules! contract {
 
 contract!(servicenow, crate::contract::subject::SERVICENOW);
 contract!(zendesk, crate::contract::subject::ZENDESK);
+contract!(jira, crate::contract::jira_sites::CLOUD);
+contract!(jira_dc, crate::contract::jira_sites::DATA_CENTER);

@@ -152,7 +152,34 @@ impl World {
         }
     }
 
+    /// Waits until a poll must show every change made so far.
+    pub async fn pass_the_lag(&self) {
+        self.pass(self.connector.profile().lag.as_secs().max(120)).await;
+    }
+
+    /// One answer per key; those that could not be read are asked for again.
     pub async fn fetch(&self, keys: &[CaseKey]) -> Vec<Fetched> {
+        let mut answers = self.fetch_once(keys).await;
+        for _ in 0..PATIENCE {
+            let mut unread = Vec::new();
+            for (index, answer) in answers.iter().enumerate() {
+                if let Fetched::Unread(key, error) = answer {
+                    assert!(self.waits(error).await, "{key}: {error}");
+                    unread.push((index, key.clone()));
+                }
+            }
+            if unread.is_empty() {
+                return answers;
+            }
+            let asked: Vec<CaseKey> = unread.iter().map(|(_, key)| key.clone()).collect();
+            for ((index, _), answer) in unread.into_iter().zip(self.fetch_once(&asked).await) {
+                answers[index] = answer;
+            }
+        }
+        panic!("some are never read: {answers:?}");
+    }
+
+    async fn fetch_once(&self, keys: &[CaseKey]) -> Vec<Fetched> {
         for _ in 0..PATIENCE {
             match self.connector.fetch(&self.cx(), keys).await {
                 Ok(fetched) => return fetched,
