@@ -7,6 +7,7 @@ mod book;
 mod change;
 mod directory;
 mod exports;
+mod fields;
 mod jobs;
 mod life;
 mod limits;

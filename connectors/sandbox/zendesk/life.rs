@@ -388,7 +388,7 @@ fn loaded(row: &Value) -> Option<Ticket> {
         assignee: number(&row["assignee_id"]),
         group: number(&row["group_id"]),
         organization: number(&row["organization_id"]),
-        tags: super::change::words(&row["tags"]),
+        tags: super::fields::words(&row["tags"]),
         custom: fields.filter_map(|one| Some((number(&one["id"])?, one["value"].clone()))).collect(),
         external_id: word("external_id"),
         problem: number(&row["problem_id"]),

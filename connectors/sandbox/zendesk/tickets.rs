@@ -3,7 +3,8 @@
 
 use super::auth::Caller;
 use super::book::{Book, Ticket};
-use super::change::{Doer, Made, number, words};
+use super::change::{Doer, Made, number};
+use super::fields::words;
 use super::reply::{Answer, Reply, bad_parameter, no_record, ok, refused, too_many_values};
 use super::{Account, Zendesk, paging, shape};
 use crate::route::Call;
