@@ -4,8 +4,9 @@
 
 use super::bearings::Bearings;
 use super::connector::{CHILD_PAGES_MAX, Zendesk, encoded, ends_the_batch, next, number_of};
-use super::normalize::{Directory, Person, is_merged, people_named};
+use super::normalize::{Directory, Person, is_merged};
 use super::refusals::{date_of, error_of};
+use super::timeline::people_named;
 use super::wire::{self, Audit, Ticket, User};
 use crate::{ConnectorError, Ctx, Fetched, Lane, Quarantined, Request};
 use dutyd_core::case::CaseKey;

@@ -25,6 +25,7 @@ mod refusals;
 mod setup;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod wire;
 mod write;
 
