@@ -246,7 +246,7 @@ fn reload(place: Place, policies: watch::Sender<Arc<PolicySet>>) -> Reload {
         if policy.id == before.current.id {
             return Ok("the policy is the same as before".to_owned());
         }
-        let said = format!("policy {} is in force, with {} rules", policy.id, policy.rules.len());
+        let said = format!("policy {} is in force; rules: {}", policy.id, policy.rules.len());
         let mut older = before.older.clone();
         older.insert(before.current.id.clone(), before.current.clone());
         if older.len() > POLICIES_MAX {

@@ -4,6 +4,7 @@ mod cli;
 mod contract;
 mod engine;
 mod fixture;
+mod run;
 mod servicenow;
 mod store;
 mod tidy;

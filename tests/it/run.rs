@@ -1,0 +1,208 @@
+//! `dutyd run`, the real binary, against the sandbox on loopback: what systemd, operators and the vendor see of it.
+
+use dutyd_sandbox::{Options, Running, Sandbox};
+use serde_json::Value;
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// A test that waits longer than this for something has found a fault.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The daemon under test with everything it was given.
+struct Daemon {
+    child: Child,
+    dir: tempfile::TempDir,
+    notices: UnixDatagram,
+    _sandbox: Running,
+}
+
+async fn daemon(extra: &[(&str, &str)]) -> Daemon {
+    let listen = "127.0.0.1:0".parse().expect("an address");
+    let options = Options { calm: true, cases: 12, live: false, listen, ..Options::default() };
+    let sandbox = Sandbox::start(options).await.expect("a sandbox");
+    let vendor = &sandbox.endpoints()["servicenow"];
+    let word = |key: &str| vendor[key].as_str().expect(key).to_owned();
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    };
+    write("cred/pw", &word("password"));
+    let settings = format!(
+        "state_dir = {:?}\nmode = \"write\"\npoll_interval = \"5s\"\n[webhook]\nlisten = \"off\"\n[metrics]\n\
+         listen = \"off\"\n[control]\nsocket = {:?}\n",
+        dir.path().join("state"),
+        dir.path().join("control.sock")
+    );
+    write("dutyd.toml", &settings);
+    let source = format!(
+        "[secrets]\npw = {{ credential = \"pw\" }}\n[servicenow]\norigin = {:?}\nuser = {:?}\n\
+         requests_per_minute = 6000\n[servicenow.sign_in.basic]\npassword = \"pw\"\n",
+        word("base_url"),
+        word("username")
+    );
+    write("connectors/desk.toml", &source);
+    for (name, text) in extra {
+        write(name, text);
+    }
+    let notices = UnixDatagram::bind(dir.path().join("notify")).expect("a socket");
+    notices.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let child = Command::new(env!("CARGO_BIN_EXE_dutyd"))
+        .args(["run", "--dev", "--config"])
+        .arg(dir.path())
+        .env("NOTIFY_SOCKET", dir.path().join("notify"))
+        .env("WATCHDOG_USEC", "3000000")
+        .env_remove("WATCHDOG_PID")
+        .env_remove("RUST_LOG")
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("dutyd runs");
+    Daemon { child, dir, notices, _sandbox: sandbox }
+}
+
+impl Daemon {
+    /// Waits until systemd would have been told so.
+    fn told(&self, wanted: &str) {
+        let mut heard = Vec::new();
+        let mut message = [0; 4096];
+        loop {
+            let length =
+                self.notices.recv(&mut message).unwrap_or_else(|_| panic!("{wanted}, heard: {heard:?}"));
+            let text = String::from_utf8_lossy(&message[..length]).into_owned();
+            if text.contains(wanted) {
+                return;
+            }
+            heard.push(text);
+        }
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Output {
+        dutyd(self.dir.path(), arguments)
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.ask(&[arguments, &["--format", "json"]].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {output:?}"))
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    /// Asks until it is so: the daemon works while we ask, each question is a process of its own.
+    fn until(&self, arguments: &[&str], so: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..600 {
+            let value = self.json(arguments);
+            if so(&value) {
+                return value;
+            }
+        }
+        panic!("never came: {}", self.json(arguments));
+    }
+
+    /// Ends it and gives back its exit code and log.
+    fn stop(mut self) -> (Option<i32>, String) {
+        self.signal("TERM");
+        let mut log = String::new();
+        self.child.stderr.take().expect("a pipe").read_to_string(&mut log).expect("text");
+        (self.child.wait().expect("an end").code(), log)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn dutyd(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dutyd"));
+    command.args(arguments).args(["--dev", "--config"]).arg(dir).output().expect("dutyd runs")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_tells_systemd_answers_operators_marks_cases_and_stops_in_order() {
+    let daemon = daemon(&[]).await;
+    daemon.told("READY=1");
+    daemon.told("WATCHDOG=1");
+
+    let status = daemon.until(&["status"], |status| status["sources"][0]["row"]["imported"] == true);
+    assert_eq!(status["running"], true);
+    assert_eq!(status["sources"][0]["blind_since"], Value::Null);
+    let list =
+        daemon.until(&["list"], |list| list["flags"].as_array().is_some_and(|flags| !flags.is_empty()));
+    let flag = &list["flags"][0];
+    let case = format!("desk/{}", flag["number"].as_str().expect("a number"));
+    let told = daemon.until(&["explain", &case], |told| told["marks"]["marker"] != Value::Null);
+    let rule = &flag["rule"];
+    assert!(
+        told["rules"]
+            .as_array()
+            .expect("rules")
+            .iter()
+            .any(|line| line["rule"] == *rule && line["says"] == "fires")
+    );
+    let text = String::from_utf8_lossy(&daemon.ask(&["explain", &case]).stdout).into_owned();
+    for heading in ["Flags", "Rules", "Clocks", "Last events", "On the vendor's record"] {
+        assert!(text.contains(heading), "{heading} in {text}");
+    }
+
+    assert_eq!(daemon.ask(&["pause", "desk"]).status.code(), Some(0));
+    assert_eq!(daemon.json(&["status"])["sources"][0]["row"]["paused"], true);
+    assert_eq!(daemon.ask(&["resume", "desk"]).status.code(), Some(0));
+    assert_eq!(daemon.ask(&["pause", "dsk"]).status.code(), Some(1), "no such source");
+    assert_eq!(daemon.ask(&["parked", "retry", "w999"]).status.code(), Some(1), "nothing of that id");
+    assert_eq!(daemon.json(&["parked", "list"]), Value::Array(Vec::new()));
+
+    let (code, log) = daemon.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("stopping"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_policy_is_refused_by_reload_and_the_old_one_stays() {
+    const RULE: &str = "[[rules]]\nname = \"old\"\ntitle = \"Old\"\ntext = \"Open for {case.age.wall}.\"\n\
+                        severity = \"warning\"\nwhen = \"case.open && case.age.wall >= minutes(1)\"\n";
+    let daemon = daemon(&[("policy/rules.toml", RULE)]).await;
+    daemon.told("READY=1");
+    let before = daemon.json(&["status"])["policy"].clone();
+    let path = daemon.dir.path().join("policy/rules.toml");
+
+    std::fs::write(&path, RULE.replace("case.open", "case.opn")).expect("a file");
+    let refused = daemon.ask(&["reload"]);
+    assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(message.contains("the one in force stays"), "{message}");
+    assert!(message.contains("rules.toml:6:9"), "{message}");
+    assert_eq!(daemon.json(&["status"])["policy"], before);
+
+    std::fs::write(&path, RULE.replace("minutes(1)", "minutes(2)")).expect("a file");
+    daemon.signal("HUP");
+    daemon.until(&["status"], |status| status["policy"] != before);
+    let (code, log) = daemon.stop();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_on_the_same_database_is_refused_and_without_one_the_database_answers() {
+    let daemon = daemon(&[]).await;
+    daemon.told("READY=1");
+    daemon.until(&["status"], |status| status["sources"][0]["row"]["imported"] == true);
+    let second = daemon.ask(&["run"]);
+    assert_eq!(second.status.code(), Some(74), "{second:?}");
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another dutyd"), "{second:?}");
+
+    let dir = daemon.dir.path().to_owned();
+    daemon.signal("KILL");
+    let mut daemon = daemon;
+    daemon.child.wait().expect("an end");
+    let output = dutyd(&dir, &["status", "--format", "json"]);
+    let status: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    assert_eq!((&status["running"], &status["counts"]["cases"]), (&Value::from(false), &Value::from(12)));
+}
