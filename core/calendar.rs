@@ -18,7 +18,7 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
-pub use compile::{CALENDARS_MAX, Calendars, Section, compile_one};
+pub use compile::{CALENDARS_MAX, Calendars, Section, compile_one, ics_names_in};
 pub use doc::{CalendarDoc, CalendarFileDoc, OneOrMany, WeekDoc};
 pub use duration::{DURATION_MAX, format_seconds, parse_duration};
 pub use hours::Window;
@@ -38,6 +38,8 @@ pub struct Calendar {
     pub id: String,
     /// `None`: every second counts.
     worked: Option<Worked>,
+    /// The zone in which instants are shown if every second counts.
+    shown_in: TimeZone,
 }
 
 struct Worked {
@@ -48,12 +50,18 @@ struct Worked {
 impl Calendar {
     /// Every second counts.
     pub fn round_the_clock() -> Self {
-        Self { name: "round the clock".to_owned(), id: "round-the-clock".to_owned(), worked: None }
+        Self::round_the_clock_in(TimeZone::UTC)
+    }
+
+    /// Every second counts; instants are shown in this zone.
+    pub fn round_the_clock_in(shown_in: TimeZone) -> Self {
+        Self { name: "round the clock".to_owned(), id: "round-the-clock".to_owned(), worked: None, shown_in }
     }
 
     fn of_hours(name: String, hours: Hours) -> Self {
         let table = Table::new();
-        Self { name, id: hours.digest(), worked: Some(Worked { hours, table }) }
+        let shown_in = hours.zone.clone();
+        Self { name, id: hours.digest(), worked: Some(Worked { hours, table }), shown_in }
     }
 
     /// Whether every second counts.
@@ -61,14 +69,14 @@ impl Calendar {
         self.worked.is_none()
     }
 
-    /// The zone in which its hours are meant; UTC for a calendar without hours.
+    /// The zone in which its hours are meant.
     pub fn zone(&self) -> TimeZone {
-        self.worked.as_ref().map_or(TimeZone::UTC, |worked| worked.hours.zone.clone())
+        self.shown_in.clone()
     }
 
-    /// Name of the zone as written.
+    /// Name of the zone.
     pub fn zone_name(&self) -> &str {
-        self.worked.as_ref().map_or("UTC", |worked| &worked.hours.zone_name)
+        self.shown_in.iana_name().unwrap_or("UTC")
     }
 
     /// Business seconds in `from .. to`; 0 if `to` is not after `from`. Seconds outside 1900 to 2200 do not count.
@@ -112,9 +120,9 @@ impl Calendar {
 
     /// Open stretches of one civil day of the zone, as instants in order. None on a day that the zone skips.
     pub fn open_on(&self, day: Date) -> Vec<(Timestamp, Timestamp)> {
-        let midnight = i64::from(hours::day_number(day)) * hours::DAY;
+        let midnight = |day: Date| day.to_zoned(self.zone()).map(|zoned| zoned.timestamp().as_second()).ok();
         let stretches = match &self.worked {
-            None => vec![(midnight, midnight + hours::DAY)],
+            None => midnight(day).zip(day.tomorrow().ok().and_then(midnight)).into_iter().collect(),
             Some(worked) => worked.hours.open_on(hours::day_number(day)),
         };
         let instant = |second| Timestamp::from_second(second).ok();

@@ -2,7 +2,7 @@
 
 use crate::action::{Marker, Receipt, Severity, Want};
 use crate::case::{Case, CaseChange, Revision, SeenMarks};
-use crate::timeline::TimelineEvent;
+use crate::timeline::{EventKind, TimelineEvent};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -162,4 +162,26 @@ pub struct CaseState {
     pub notes: Vec<NoteMemory>,
     /// Content hash of the policy last decided under; a change of it changes marks without new notes.
     pub policy: String,
+}
+
+impl CaseState {
+    /// The case as it was known at an instant: what happened later, or was learned later, is taken back.
+    pub fn as_known_at(&self, at: Timestamp) -> CaseState {
+        let mut known = self.clone();
+        let (kept, later): (Vec<_>, Vec<_>) =
+            known.events.drain(..).partition(|event| event.at <= at && event.seen_at <= at);
+        for event in later.into_iter().rev() {
+            match event.kind {
+                EventKind::StatusChanged { from, .. } => known.case.status = from,
+                EventKind::PriorityChanged { from, .. } => known.case.priority = from,
+                EventKind::OwnerChanged { from, .. } => known.case.owner = from,
+                EventKind::TeamChanged { from, .. } => known.case.team = from,
+                _ => {}
+            }
+        }
+        known.events = kept;
+        known.case.updated_at = known.case.updated_at.min(at).max(known.case.opened_at);
+        known.case.resolved_at = known.case.resolved_at.filter(|resolved| *resolved <= at);
+        known
+    }
 }

@@ -3,7 +3,10 @@
 //! Must not know: how anything is decided or stored; each command's file calls what does.
 
 mod ask;
+mod calendar;
 mod check;
+mod clocks;
+mod clocks_drawn;
 mod log;
 mod outcome;
 mod run;
@@ -72,10 +75,7 @@ pub enum Command {
         max: usize,
     },
     /// Say what every rule says about a case and why, what would change it, and what stands on the record.
-    Explain {
-        /// `source/number`, `source/id`, or a number if it is unique.
-        case: String,
-    },
+    Explain(clocks::Explain),
     /// Refused writes and records that could not be read.
     Parked {
         #[command(subcommand)]
@@ -102,6 +102,11 @@ pub enum Command {
         /// Where the vendor reaches this machine's webhooks.
         #[arg(long, value_name = "URL", default_value = "https://dutyd.example.com")]
         webhook_base: String,
+    },
+    /// Say what a calendar counts: business time between two instants, added to one, or drawn for a month.
+    Calendar {
+        #[command(subcommand)]
+        question: calendar::Question,
     },
     /// Print the JSON Schema of a kind of file.
     Schema { of: SchemaOf },
@@ -137,12 +142,13 @@ pub fn run(cli: Cli) -> Exit {
         Command::Run => run::run(&place, cli.verbose),
         Command::Check { online } => check::run(&place, *online, cli.format),
         Command::Setup { system, webhook_base } => setup::run(&place, system, webhook_base),
+        Command::Calendar { question } => calendar::run(&place, question, cli.format),
+        Command::Explain(explain) => clocks::run(&place, explain, cli.format),
         Command::Schema { of } => print_json(&crate::config::schema(*of)),
         Command::Completions { shell } => completions(*shell),
         Command::Man { into } => man(into.as_deref()),
         Command::Status => ask(Ask::Status),
         Command::List { max } => ask(Ask::List { max: *max }),
-        Command::Explain { case } => ask(Ask::Explain { case: case.clone() }),
         Command::Parked { what: Parked::List } => ask(Ask::Parked),
         Command::Parked { what: Parked::Retry { id } } => ask(Ask::RetryParked { id: id.clone() }),
         Command::Parked { what: Parked::Drop { id } } => ask(Ask::DropParked { id: Some(id.clone()) }),

@@ -19,6 +19,7 @@ pub use settings::{
 };
 pub use source::{Brakes, Source, vendors};
 
+use dutyd_core::calendar::ics_names_in;
 use dutyd_core::policy::PolicyFile;
 use dutyd_core::problem::Problem;
 use std::path::{Path, PathBuf};
@@ -90,22 +91,46 @@ pub fn shipped_settings() -> Settings {
         .expect("the shipped file is correct: tests::the_shipped_settings_are_read")
 }
 
-/// The policy files of a directory, in the order of their names; the shipped ones where it has no `policy/`.
+/// The policy files of a configuration directory; the shipped ones where it has no `policy/`.
 pub fn policy_files(dir: &Path) -> Result<Vec<PolicyFile>, Vec<Problem>> {
     let folder = dir.join("policy");
-    if !folder.is_dir() {
-        return Ok(shipped::policy());
-    }
+    if folder.is_dir() { policy_files_in(&folder) } else { Ok(shipped::policy()) }
+}
+
+/// The files of a policy directory: its TOML files in the order of their names, presets of its own, and the `.ics` files
+/// that any of them names.
+pub fn policy_files_in(folder: &Path) -> Result<Vec<PolicyFile>, Vec<Problem>> {
     let read = |path: PathBuf| Ok(PolicyFile { text: read_text(&path)?, name: path.display().to_string() });
     let mut files = Vec::new();
     let mut problems = Vec::new();
-    for path in toml_files(&folder).map_err(|problem| vec![problem])? {
+    let mut paths = toml_files(folder).map_err(|problem| vec![problem])?;
+    let presets = folder.join("presets");
+    if presets.is_dir() {
+        paths.extend(toml_files(&presets).map_err(|problem| vec![problem])?);
+    }
+    for path in paths {
         match read(path) {
             Ok(file) => files.push(file),
             Err(problem) => problems.push(problem),
         }
     }
+    let named: Vec<PolicyFile> = files.iter().flat_map(ics_files_of).collect();
+    for file in named {
+        if !files.iter().any(|known| known.name == file.name) {
+            files.push(file);
+        }
+    }
     if problems.is_empty() { Ok(files) } else { Err(problems) }
+}
+
+/// The `.ics` files that a file names and that can be read; whoever compiles it reports the others.
+pub fn ics_files_of(file: &PolicyFile) -> Vec<PolicyFile> {
+    let folder = Path::new(&file.name).parent().unwrap_or(Path::new(""));
+    let read = |name: String| {
+        let path = folder.join(name.trim_start_matches("./"));
+        Some(PolicyFile { text: read_text(&path).ok()?, name: path.display().to_string() })
+    };
+    ics_names_in(&file.text).into_iter().filter_map(read).collect()
 }
 
 fn sources(place: &Place, settings: &Settings) -> (Vec<Source>, Vec<Problem>) {

@@ -16,6 +16,7 @@ use crate::config::{Brakes, Source};
 use crate::engine::{Engine, EngineError};
 use crate::store::{ParkedRow, Store, StoreError};
 use dutyd_core::policy::PolicySet;
+use dutyd_core::state::CaseState;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -31,6 +32,10 @@ pub enum Ask {
     },
     Explain {
         /// `source/number`, `source/id`, or a number if it is unique.
+        case: String,
+    },
+    /// All that is remembered about a case, for its clocks.
+    History {
         case: String,
     },
     Parked,
@@ -59,6 +64,7 @@ pub enum Answer {
     Status(Box<Status>),
     List(List),
     Explanation(Box<Explanation>),
+    History(Box<CaseState>),
     Parked(Vec<ParkedRow>),
     /// What was done, as a sentence.
     Done {
@@ -152,6 +158,7 @@ impl Desk {
             Ask::Status => Ok(Answer::Status(Box::new(self.status().await?))),
             Ask::List { max } => Ok(Answer::List(self.list(max).await?)),
             Ask::Explain { case } => Ok(Answer::Explanation(Box::new(self.explain(&case).await?))),
+            Ask::History { case } => Ok(Answer::History(Box::new(self.history(&case).await?))),
             Ask::Parked => Ok(Answer::Parked(self.store.parked().await?)),
             order => match &self.live {
                 Some(live) => self.order(live, order).await.map(|said| Answer::Done { said }),

@@ -1,6 +1,6 @@
 //! From documents to calendars: names resolved, inheritance followed, every mistake found and placed.
 
-use super::doc::{CalendarDoc, DateText, OneOrMany, WeekDoc, Windows, flat};
+use super::doc::{CalendarDoc, DateText, WeekDoc, Windows, flat};
 use super::hours::{DAY, Hours, Pattern, Window, day_number};
 use super::{Calendar, ics};
 use crate::policy::PolicyFile;
@@ -426,13 +426,23 @@ fn merged(mut closures: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
     all
 }
 
-impl OneOrMany<DateText> {
-    /// Names of the `.ics` files in a list of holidays.
-    pub fn ics_names(&self) -> Vec<&str> {
-        let texts: Vec<&str> = match self {
-            Self::One(one) => vec![one.0.as_str()],
-            Self::Many(many) => many.iter().map(|one| one.get_ref().0.as_str()).collect(),
-        };
-        texts.into_iter().filter(|text| text.to_ascii_lowercase().ends_with(".ics")).collect()
+/// Names of the `.ics` files that a policy or calendar file speaks of, so that whoever reads files can hand them in.
+pub fn ics_names_in(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    if let Ok(table) = toml::from_str::<toml::Table>(text) {
+        let mut left: Vec<&toml::Value> = table.values().collect();
+        while let Some(value) = left.pop() {
+            match value {
+                toml::Value::String(text) if text.to_ascii_lowercase().ends_with(".ics") => {
+                    names.push(text.clone())
+                }
+                toml::Value::Array(values) => left.extend(values),
+                toml::Value::Table(table) => left.extend(table.values()),
+                _ => {}
+            }
+        }
     }
+    names.sort();
+    names.dedup();
+    names
 }

@@ -159,7 +159,7 @@ impl Compiler<'_> {
         let is_wall = doc.time.unwrap_or_default() == super::doc::TimeBasis::Calendar;
         let calendar = match &doc.calendar {
             Some(name) => self.calendar(name)?,
-            None => super::wall_clock(),
+            None => Arc::new(Calendar::round_the_clock()),
         };
         let mut targets: [Option<Target>; 6] = Default::default();
         for (slot, text) in doc.targets().into_iter().enumerate() {
@@ -199,6 +199,7 @@ impl Compiler<'_> {
             sla,
             when: None,
             label: doc.label.unwrap_or_default(),
+            wall: Arc::new(Calendar::round_the_clock_in(calendar.zone())),
             calendar,
             by_team: BTreeMap::new(),
             by_customer: BTreeMap::new(),

@@ -67,7 +67,7 @@ impl Aim {
             Some(due) => {
                 // Vendor: a due date in the past is a breach one second after the start (c_SLADuration).
                 let seconds = (due.as_second() - started_at.as_second()).max(1);
-                Aim { seconds: Some(seconds), calendar: super::wall_clock(), from, is_fixed: true }
+                Aim { seconds: Some(seconds), calendar: Arc::clone(&spec.wall), from, is_fixed: true }
             }
             None => Aim { seconds: None, calendar, from, is_fixed: false },
         };
@@ -77,7 +77,7 @@ impl Aim {
                 Aim { seconds: Some(*seconds), calendar, from, is_fixed: false }
             }
             Some(Target::Wall(seconds)) => {
-                Aim { seconds: Some(*seconds), calendar: super::wall_clock(), from, is_fixed: false }
+                Aim { seconds: Some(*seconds), calendar: Arc::clone(&spec.wall), from, is_fixed: false }
             }
             Some(Target::EndOfDay(nth)) => fixed(calendar.end_of_day(started_at, *nth), calendar),
             Some(Target::DueDate) => fixed(due_date(case, &calendar, started_at), calendar),
@@ -275,12 +275,16 @@ impl Cycle {
             self.count_again();
         }
         let is_over = self.aim.seconds.is_some_and(|target| self.elapsed_before > target);
+        let was_breached = self.breached_at.is_some();
         self.breached_at = is_over.then(|| self.breached_at.unwrap_or(at));
         if was_running || self.aim.is_fixed {
             self.running_since = Some(at.max(self.attached_at));
             self.state = ClockState::Running;
         }
         self.step(at, StepKind::Aim { because });
+        if is_over && !was_breached {
+            self.step(at, StepKind::Breach);
+        }
     }
 
     fn count_again(&mut self) {

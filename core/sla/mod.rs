@@ -35,7 +35,7 @@ use crate::timeline::{Actor, EventKind, TimelineEvent};
 use cycle::Cycle;
 use fold::Past;
 use jiff::Timestamp;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// What a clock is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,10 +172,4 @@ fn reading(clock: &str, cycle: Cycle, nth: u32, now: Timestamp) -> ClockReading 
         calendar: cycle.aim.calendar,
         state: cycle.state,
     }
-}
-
-/// The calendar in which every second counts.
-fn wall_clock() -> Arc<Calendar> {
-    static WALL: OnceLock<Arc<Calendar>> = OnceLock::new();
-    Arc::clone(WALL.get_or_init(|| Arc::new(Calendar::round_the_clock())))
 }

@@ -86,6 +86,8 @@ pub(super) struct Spec {
     pub when: Option<When>,
     pub label: Label,
     pub calendar: Arc<Calendar>,
+    /// Every second counts; shown in the zone of `calendar`.
+    pub wall: Arc<Calendar>,
     pub by_team: BTreeMap<String, Arc<Calendar>>,
     pub by_customer: BTreeMap<String, Arc<Calendar>>,
     pub calendar_change: CalendarChange,

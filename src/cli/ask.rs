@@ -12,11 +12,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub fn run(place: &Place, ask: Ask, format: Format) -> Result<Exit, Failure> {
+    let (answer, settings) = answered(place, ask)?;
+    print(&answer, format, &settings)
+}
+
+/// The answer, unprinted.
+pub fn answered(place: &Place, ask: Ask) -> Result<(Answer, Settings), Failure> {
     let settings = config::settings(&place.dir).map_err(|problems| Failure::config(&problems))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::io(error.to_string()))?;
     let answer = runtime.block_on(answer(place, &settings, ask))?;
-    print(&answer, format, &settings)
+    Ok((answer, settings))
 }
 
 async fn answer(place: &Place, settings: &Settings, ask: Ask) -> Result<Answer, Failure> {
@@ -78,6 +84,7 @@ fn print(answer: &Answer, format: Format, settings: &Settings) -> Result<Exit, F
         (Format::Json, Answer::Status(status)) => print_json(status),
         (Format::Json, Answer::List(list)) => print_json(list),
         (Format::Json, Answer::Explanation(told)) => print_json(told),
+        (_, Answer::History(state)) => print_json(state),
         (Format::Json, Answer::Parked(rows)) => print_json(rows),
         (Format::Json, Answer::Done { said }) => print_json(&serde_json::json!({ "said": said })),
         (Format::Text, Answer::Status(status)) => print_bytes(show::status(status, &zone).as_bytes()),

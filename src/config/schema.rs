@@ -3,6 +3,7 @@
 use super::settings::Settings;
 use super::source::Common;
 use clap::ValueEnum;
+use dutyd_core::sla::history::HistoryDoc;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
@@ -15,10 +16,13 @@ pub enum SchemaOf {
     Connector,
     /// policy/*.toml
     Policy,
+    /// The file of `explain --timeline`.
+    Timeline,
 }
 
 impl SchemaOf {
-    pub const ALL: [SchemaOf; 3] = [SchemaOf::Config, SchemaOf::Connector, SchemaOf::Policy];
+    pub const ALL: [SchemaOf; 4] =
+        [SchemaOf::Config, SchemaOf::Connector, SchemaOf::Policy, SchemaOf::Timeline];
 
     /// Name of the committed file under config/schema.
     pub fn file_name(self) -> &'static str {
@@ -26,6 +30,7 @@ impl SchemaOf {
             SchemaOf::Config => "config.schema.json",
             SchemaOf::Connector => "connector.schema.json",
             SchemaOf::Policy => "policy.schema.json",
+            SchemaOf::Timeline => "timeline.schema.json",
         }
     }
 }
@@ -36,6 +41,7 @@ pub fn schema(of: SchemaOf) -> Value {
         SchemaOf::Config => optional_keys(schema_of::<Settings>()),
         SchemaOf::Connector => connector(),
         SchemaOf::Policy => dutyd_core::policy::schema(),
+        SchemaOf::Timeline => schema_of::<HistoryDoc>(),
     }
 }
 

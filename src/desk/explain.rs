@@ -157,6 +157,11 @@ impl Desk {
         })
     }
 
+    pub(super) async fn history(&self, name: &str) -> Result<CaseState, Refusal> {
+        let row = self.one_case(name).await?;
+        Ok(open_state(&row.state)?)
+    }
+
     /// The one case that a name means.
     async fn one_case(&self, name: &str) -> Result<StateRow, Refusal> {
         let mut found = self.store.find_cases(name).await?;

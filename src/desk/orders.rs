@@ -31,7 +31,7 @@ impl Desk {
                 ))
             }
             Ask::Reload => (live.reload)(),
-            Ask::Status | Ask::List { .. } | Ask::Explain { .. } | Ask::Parked => {
+            Ask::Status | Ask::List { .. } | Ask::Explain { .. } | Ask::History { .. } | Ask::Parked => {
                 Err(Refusal::Io("a question is not an order".to_owned()))
             }
         }

@@ -84,3 +84,16 @@ fn a_clock_whose_beginning_is_lost_is_left_out() {
         read_clocks(&set, &state, at("11:00")).into_iter().map(|reading| reading.clock).collect();
     assert_eq!(names, ["next_reply"]);
 }
+
+#[test]
+fn what_was_learned_later_was_not_known_then() {
+    let set = like("zendesk", "[sla.resolution]\np1 = \"1h calendar time\"\np3 = \"8h calendar time\"");
+    let mut state = case_of(&["09:00 created", "10:00 priority 1", "11:00 status resolved"]);
+    state.events[1].seen_at = at("14:00");
+    let then = state.as_known_at(at("13:00"));
+    let reading = read(&set, &then, "resolution", "13:00");
+    assert_eq!((reading.state, reading.target_seconds), (ClockState::Met, Some(8 * HOUR)));
+    let earlier = state.as_known_at(at("10:30"));
+    assert_eq!((earlier.case.status, earlier.case.priority), (Status::New, Some(Priority(3))));
+    assert_eq!(read(&set, &state.as_known_at(at("15:00")), "resolution", "15:00").state, ClockState::Missed);
+}

@@ -1,0 +1,205 @@
+//! `dutyd explain --clocks`: the life of every clock of a case, as a table, as a picture and as JSON.
+
+use super::calendar::{PolicyAt, local};
+use super::{Exit, Failure, Format, ask, clocks_drawn, print_bytes, print_json};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Place;
+use crate::desk::{Answer, Ask};
+use dutyd_core::calendar::Calendar;
+use dutyd_core::policy::PolicySet;
+use dutyd_core::sla::history::HistoryDoc;
+use dutyd_core::sla::{ClockLife, ClockState, Label, Step, StepKind, lives};
+use dutyd_core::state::CaseState;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What to explain.
+#[derive(Debug, clap::Args)]
+pub struct Explain {
+    /// `source/number`, `source/id`, or a number if it is unique.
+    #[arg(required_unless_present = "timeline", conflicts_with = "timeline")]
+    pub case: Option<String>,
+    /// Show the life of every clock: each step with its reason, what was used and what is left.
+    #[arg(long)]
+    pub clocks: bool,
+    /// The clocks of a case and its timeline in a JSON file; `dutyd schema timeline` describes it.
+    #[arg(long, value_name = "FILE")]
+    pub timeline: Option<PathBuf>,
+    /// Clocks as of an instant (RFC 3339 with offset), by what was known then; now without it.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<Timestamp>,
+    #[command(flatten)]
+    pub policy: PolicyAt,
+}
+
+pub fn run(place: &Place, explain: &Explain, format: Format) -> Result<Exit, Failure> {
+    let at = explain.at.unwrap_or_else(|| SystemClock::default().now());
+    let case = match (&explain.timeline, &explain.case) {
+        (Some(path), _) => return of_timeline(place, path, &explain.policy, at, format),
+        (None, case) => case.clone().unwrap_or_default(),
+    };
+    if !explain.clocks {
+        if explain.at.is_some() || explain.policy.dir.is_some() {
+            return Err(Failure::new(Exit::Problems, "--at and --policy are about clocks: add --clocks"));
+        }
+        return ask::run(place, Ask::Explain { case }, format);
+    }
+    match ask::answered(place, Ask::History { case })?.0 {
+        Answer::History(state) => {
+            let policies =
+                PolicySet { current: Arc::new(explain.policy.load(place)?), ..PolicySet::default() };
+            print(&policies, &state, at, format)
+        }
+        _ => Err(Failure::new(Exit::Io, "the daemon answered something else: is it of this version?")),
+    }
+}
+
+/// All clocks of a case at an instant, as printed.
+#[derive(Debug, Serialize)]
+pub struct Told {
+    pub case: String,
+    pub at: Timestamp,
+    /// Content hash of the policy.
+    pub policy: String,
+    /// By clock, oldest life first.
+    pub clocks: Vec<ToldClock>,
+}
+
+/// One life of a clock.
+#[derive(Debug, Serialize)]
+pub struct ToldClock {
+    pub clock: String,
+    pub label: Label,
+    /// Name of the `[[sla]]` entry that gave the target.
+    pub sla: String,
+    /// 1 for the first life.
+    pub cycle: u32,
+    /// `running`, `paused`, `met`, `missed` or `cancelled`.
+    pub state: &'static str,
+    pub paused_because: Option<String>,
+    pub calendar: String,
+    pub zone: String,
+    pub target_seconds: Option<i64>,
+    /// Business seconds used, pauses taken out.
+    pub elapsed_seconds: i64,
+    pub remaining_seconds: Option<i64>,
+    pub started_at: Timestamp,
+    pub due_at: Option<Timestamp>,
+    pub breached_at: Option<Timestamp>,
+    pub stopped_at: Option<Timestamp>,
+    /// From the start to the end or to `at`: elapsed, paused and off hours add up to it.
+    pub wall_seconds: i64,
+    pub paused_seconds: i64,
+    pub off_hours_seconds: i64,
+    pub steps: Vec<ToldStep>,
+    #[serde(skip)]
+    pub hours: Arc<Calendar>,
+}
+
+/// One step of a life, with where the clock stood just after.
+#[derive(Debug, Serialize)]
+pub struct ToldStep {
+    pub at: Timestamp,
+    /// The same instant in the calendar's zone.
+    pub at_local: String,
+    /// `attach`, `run`, `pause`, `aim`, `breach`, `stop` or `cancel`.
+    pub what: &'static str,
+    pub because: Option<String>,
+    pub elapsed_seconds: i64,
+    pub remaining_seconds: Option<i64>,
+    pub due_at: Option<Timestamp>,
+}
+
+/// The clocks of a case in a JSON timeline.
+fn of_timeline(
+    place: &Place,
+    path: &Path,
+    policy: &PolicyAt,
+    at: Timestamp,
+    format: Format,
+) -> Result<Exit, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::io(format!("cannot read {shown}: {error}")))?;
+    let refused = |error: &dyn std::fmt::Display| {
+        Failure::new(Exit::Config, format!("{shown}: {error}\n  -> dutyd schema timeline describes the file"))
+    };
+    let doc: HistoryDoc = serde_json::from_str(&text).map_err(|error| refused(&error))?;
+    let state = doc.state().map_err(|error| refused(&error))?;
+    let policies = PolicySet { current: Arc::new(policy.load(place)?), ..PolicySet::default() };
+    print(&policies, &state, at, format)
+}
+
+/// Prints the clocks of a case as known at `at`.
+fn print(policies: &PolicySet, state: &CaseState, at: Timestamp, format: Format) -> Result<Exit, Failure> {
+    let told = tell(policies, &state.as_known_at(at), at);
+    match format {
+        Format::Json => print_json(&told),
+        Format::Text => print_bytes(clocks_drawn::drawn(&told).as_bytes()),
+    }
+}
+
+fn tell(policies: &PolicySet, state: &CaseState, at: Timestamp) -> Told {
+    Told {
+        case: state.case.number.clone(),
+        at,
+        policy: policies.current.id.clone(),
+        clocks: lives(policies, state, at).into_iter().map(|life| told(life, at)).collect(),
+    }
+}
+
+fn told(life: ClockLife, at: Timestamp) -> ToldClock {
+    let ClockLife { reading, steps, wall_seconds, paused_seconds, off_hours_seconds } = life;
+    let (state, paused_because) = match &reading.state {
+        ClockState::Running => ("running", None),
+        ClockState::Paused { reason } => ("paused", Some(reason.clone())),
+        ClockState::Met => ("met", None),
+        ClockState::Missed => ("missed", None),
+        ClockState::Cancelled => ("cancelled", None),
+    };
+    ToldClock {
+        remaining_seconds: reading.remaining_at(at),
+        label: reading.label,
+        sla: reading.sla.to_string(),
+        cycle: reading.cycle,
+        state,
+        paused_because,
+        calendar: reading.calendar.name.clone(),
+        zone: reading.calendar.zone_name().to_owned(),
+        target_seconds: reading.target_seconds,
+        elapsed_seconds: reading.elapsed_seconds,
+        started_at: reading.started_at,
+        due_at: reading.due_at,
+        breached_at: reading.breached_at,
+        stopped_at: reading.stopped_at,
+        wall_seconds,
+        paused_seconds,
+        off_hours_seconds,
+        steps: steps.into_iter().map(|step| told_step(step, &reading.calendar)).collect(),
+        clock: reading.clock,
+        hours: reading.calendar,
+    }
+}
+
+fn told_step(step: Step, calendar: &Calendar) -> ToldStep {
+    let (what, because) = match step.kind {
+        StepKind::Attach => ("attach", None),
+        StepKind::Run => ("run", None),
+        StepKind::Pause { reason } => ("pause", Some(reason.to_string())),
+        StepKind::Aim { because } => ("aim", Some(because.to_owned())),
+        StepKind::Breach => ("breach", None),
+        StepKind::Stop => ("stop", None),
+        StepKind::Cancel { because } => ("cancel", Some(because.to_owned())),
+    };
+    ToldStep {
+        at: step.at,
+        at_local: local(step.at, &calendar.zone()),
+        what,
+        because,
+        elapsed_seconds: step.elapsed_seconds,
+        remaining_seconds: step.remaining_seconds,
+        due_at: step.due_at,
+    }
+}
