@@ -13,6 +13,9 @@ mod issue;
 mod issues;
 mod jql;
 mod life;
+mod limits;
+mod moments;
+mod orders;
 mod reference;
 mod render;
 mod routes;
@@ -23,6 +26,8 @@ mod sla;
 #[cfg(test)]
 mod tests;
 mod text;
+mod weigh;
+mod words;
 
 use crate::clock::lock;
 use crate::dice;
@@ -220,39 +225,6 @@ impl Jira {
             "configuration": { "SECRET": "set" },
         });
         Some(Webhook { id: 1, body })
-    }
-
-    /// The limits that are switched on: bursts per endpoint, points per hour.
-    fn limited(&self, site: &Site, call: &Call) -> Option<Response> {
-        let now = call.now.as_second();
-        let mut used = lock(&self.used);
-        let mut over = |key: String, window: i64, cost: u64, most: u64| {
-            let entry = used.entry(key).or_insert((window, 0));
-            if entry.0 != window {
-                *entry = (window, 0);
-            }
-            entry.1 += cost;
-            entry.1 > most
-        };
-        let endpoint: String = call
-            .path
-            .split('/')
-            .map(|part| if part.bytes().any(|byte| byte.is_ascii_digit()) { "*" } else { part })
-            .collect::<Vec<_>>()
-            .join("/");
-        if let Some(most) = site.switches.burst_per_second
-            && over(format!("{} {endpoint}", call.method), now, 1, most)
-        {
-            return Some(errors::throttled("jira-burst-based", 1, call.now));
-        }
-        let hour = now.div_euclid(3_600);
-        if let Some(most) = site.switches.quota_points_per_hour
-            && over("points".to_owned(), hour, if call.method == "GET" { 2 } else { 1 }, most)
-        {
-            let left = ((hour + 1) * 3_600 - now).unsigned_abs();
-            return Some(errors::throttled("jira-quota-tenant-based", left, call.now));
-        }
-        None
     }
 }
 

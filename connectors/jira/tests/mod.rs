@@ -3,6 +3,7 @@
 mod answers;
 mod reading;
 mod scan;
+mod shipped;
 mod text;
 
 use super::config::{Config, Flavour};

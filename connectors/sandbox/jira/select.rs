@@ -1,12 +1,13 @@
 //! Which issues a query means, and in which order.
 //! Knows fields and functions; a field or value that is not there is an error in the vendor's words.
 
-use super::issue::{Issue, option_text};
+use super::issue::Issue;
 use super::jql::{Clause, Expr, Op, Operand, Query, Value};
+use super::moments::moment;
 use super::site::{self, Site};
-use jiff::civil::{Date, DateTime};
+use super::weigh::{compare, holds};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 use std::cmp::Ordering;
 
 /// In whose eyes a query is read.
@@ -18,7 +19,7 @@ pub struct Eyes<'a> {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Field {
+pub(super) enum Field {
     Project,
     Key,
     Status,
@@ -93,14 +94,14 @@ pub struct Ready {
     pub updated_from: i64,
 }
 
-enum Node {
+pub(super) enum Node {
     All(Vec<Node>),
     Any(Vec<Node>),
     Not(Box<Node>),
     Test(Test),
 }
 
-enum Test {
+pub(super) enum Test {
     Moment {
         field: Field,
         op: Op,
@@ -291,92 +292,6 @@ fn rank_of(field: &Field, value: &Value, name: &str, eyes: &Eyes<'_>) -> Option<
     }
 }
 
-/// An instant: epoch milliseconds, a date in the caller's zone cut to the minute, a span, or a function.
-fn moment(value: &Value, name: &str, eyes: &Eyes<'_>) -> Result<Timestamp, String> {
-    let here = eyes.now.to_zoned(eyes.zone.clone());
-    match value {
-        Value::Text { text, quoted } => {
-            let number = text.parse::<i64>().ok().filter(|_| !quoted);
-            let found = match number {
-                Some(millis) => Timestamp::from_millisecond(millis).ok(),
-                None => span(text)
-                    .and_then(|span| eyes.now.checked_add(span).ok())
-                    .or_else(|| dated(text, &eyes.zone)),
-            };
-            found.ok_or_else(|| {
-                format!("Date value '{text}' for field '{name}' is invalid. Valid formats include: 'yyyy/MM/dd HH:mm', 'yyyy-MM-dd HH:mm', 'yyyy/MM/dd', 'yyyy-MM-dd', or a period format e.g. '-5d', '4w 2d'.")
-            })
-        }
-        Value::Function { name: function, arguments } => {
-            let start = function_start(&function.to_lowercase(), &here)
-                .ok_or_else(|| format!("Unable to find JQL function '{function}'."))?;
-            let shift = arguments.first().map(|text| span(text).or_else(|| span(&format!("{text}d"))));
-            let shift = match shift {
-                Some(None) => {
-                    return Err(format!(
-                        "Duration for function '{function}' should have the format (+/-)n(yMwdm), e.g -1M for 1 month earlier."
-                    ));
-                }
-                Some(Some(shift)) => shift,
-                None => SignedDuration::ZERO,
-            };
-            Ok(start.timestamp().saturating_add(shift).unwrap_or(eyes.now))
-        }
-    }
-}
-
-fn function_start(function: &str, here: &Zoned) -> Option<Zoned> {
-    let day = |zoned: &Zoned| zoned.start_of_day().ok();
-    let weekday = i64::from(here.weekday().to_monday_zero_offset());
-    let last = |zoned: Zoned| zoned.checked_sub(1.millisecond()).ok();
-    match function {
-        "now" => Some(here.clone()),
-        "startofday" => day(here),
-        "endofday" => last(day(&here.checked_add(1.day()).ok()?)?),
-        "startofweek" => day(&here.checked_sub(weekday.days()).ok()?),
-        "endofweek" => last(day(&here.checked_add((7 - weekday).days()).ok()?)?),
-        "startofmonth" => day(&here.first_of_month().ok()?),
-        "endofmonth" => last(day(&here.first_of_month().ok()?.checked_add(1.month()).ok()?)?),
-        "startofyear" => day(&here.first_of_year().ok()?),
-        _ => None,
-    }
-}
-
-/// `-15m`, `4w 2d`, `+1h`: weeks, days, hours, minutes.
-fn span(text: &str) -> Option<SignedDuration> {
-    let (negative, rest) = match text.trim().strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.trim().trim_start_matches('+')),
-    };
-    let mut minutes = 0_i64;
-    if rest.is_empty() {
-        return None;
-    }
-    for part in rest.split_whitespace() {
-        let (number, unit) =
-            part.split_at(part.len().checked_sub(1).filter(|at| part.is_char_boundary(*at))?);
-        let number: i64 = number.parse().ok().filter(|number| (0..=1_000_000).contains(number))?;
-        let each = match unit {
-            "w" => 7 * 24 * 60,
-            "d" => 24 * 60,
-            "h" => 60,
-            "m" => 1,
-            _ => return None,
-        };
-        minutes += number * each;
-    }
-    Some(SignedDuration::from_mins(if negative { -minutes } else { minutes }))
-}
-
-fn dated(text: &str, zone: &TimeZone) -> Option<Timestamp> {
-    let text = text.trim().replace('/', "-");
-    let local = match text.split_once(' ') {
-        Some(_) => DateTime::strptime("%Y-%m-%d %H:%M", &text).ok()?,
-        None => text.parse::<Date>().ok()?.at(0, 0, 0, 0),
-    };
-    Some(local.to_zoned(zone.clone()).ok()?.timestamp())
-}
-
 impl Ready {
     pub fn is_bounded(&self) -> bool {
         self.condition.is_some()
@@ -407,128 +322,5 @@ impl Ready {
             // Vendor: without an order the newest comes first.
             if self.order.is_empty() { b.id.cmp(&a.id) } else { a.id.cmp(&b.id) }
         });
-    }
-}
-
-fn compare(field: &Field, a: &Issue, b: &Issue, site: &Site) -> Ordering {
-    match field {
-        Field::Created => a.created.cmp(&b.created),
-        Field::Updated => a.updated.cmp(&b.updated),
-        Field::Resolved => a.resolved.cmp(&b.resolved),
-        Field::Due => a.due.cmp(&b.due),
-        Field::Key => (site.projects[a.project].key, a.number).cmp(&(site.projects[b.project].key, b.number)),
-        // The most urgent counts as the highest.
-        Field::Priority => b.priority.cmp(&a.priority),
-        other => values(other, a, site).cmp(&values(other, b, site)),
-    }
-}
-
-fn holds(node: &Node, issue: &Issue, site: &Site) -> bool {
-    match node {
-        Node::All(list) => list.iter().all(|node| holds(node, issue, site)),
-        Node::Any(list) => list.iter().any(|node| holds(node, issue, site)),
-        Node::Not(inner) => !holds(inner, issue, site),
-        Node::Test(test) => passes(test, issue, site),
-    }
-}
-
-fn passes(test: &Test, issue: &Issue, site: &Site) -> bool {
-    match test {
-        Test::Moment { field, op, at } => {
-            let Some(value) = instant(field, issue) else { return false };
-            // Vendor: the index of Data Center keeps whole seconds.
-            let tick = if site.flavour == site::Flavour::DataCenter { 1_000 } else { 1 };
-            let whole = |at: Timestamp| at.as_millisecond().div_euclid(tick);
-            ordered(*op, whole(value).cmp(&whole(*at)))
-        }
-        Test::Among { field, values: wanted_values, wanted } => {
-            let held = values(field, issue, site);
-            // Vendor: a field without a value matches neither `=` nor `!=`.
-            let any = held.iter().any(|value| wanted_values.contains(&value.to_lowercase()));
-            if *wanted { any } else { !held.is_empty() && !any }
-        }
-        Test::Ranked { field, op, rank } => {
-            let held = match field {
-                Field::Priority => -i64::try_from(issue.priority).unwrap_or(0),
-                _ => i64::try_from(issue.id).unwrap_or(0),
-            };
-            ordered(*op, held.cmp(rank))
-        }
-        Test::Contains { field, words, wanted } => {
-            let text = text(field, issue).to_lowercase();
-            words.iter().all(|word| text.contains(word)) == *wanted
-        }
-        Test::Empty { field, wanted } => {
-            let empty = match field {
-                Field::Summary | Field::Description | Field::Comment | Field::Text => {
-                    text(field, issue).is_empty()
-                }
-                Field::Created | Field::Updated => false,
-                Field::Resolved | Field::Due => instant(field, issue).is_none(),
-                _ => values(field, issue, site).is_empty(),
-            };
-            empty == *wanted
-        }
-    }
-}
-
-fn ordered(op: Op, order: Ordering) -> bool {
-    match op {
-        Op::Less => order.is_lt(),
-        Op::AtMost => order.is_le(),
-        Op::More => order.is_gt(),
-        Op::AtLeast => order.is_ge(),
-        Op::NotEqual => order.is_ne(),
-        _ => order.is_eq(),
-    }
-}
-
-fn instant(field: &Field, issue: &Issue) -> Option<Timestamp> {
-    match field {
-        Field::Created => Some(issue.created),
-        Field::Updated => Some(issue.updated),
-        Field::Resolved => issue.resolved,
-        Field::Due => dated(issue.due.as_deref()?, &TimeZone::UTC),
-        _ => None,
-    }
-}
-
-fn text(field: &Field, issue: &Issue) -> String {
-    let description = || issue.description.as_ref().map_or_else(String::new, super::issue::Body::text);
-    let comments = || issue.comments.iter().map(|comment| comment.body.text()).collect::<Vec<_>>().join("\n");
-    match field {
-        Field::Summary => issue.summary.clone(),
-        Field::Description => description(),
-        Field::Comment => comments(),
-        _ => format!("{}\n{}\n{}", issue.summary, description(), comments()),
-    }
-}
-
-/// The values of a field as they are compared.
-fn values(field: &Field, issue: &Issue, site: &Site) -> Vec<String> {
-    let person = |user: usize| site.users[user].id.clone();
-    match field {
-        Field::Project => vec![site.projects[issue.project].key.to_owned()],
-        Field::Key => vec![issue.id.to_string()],
-        Field::Status => vec![site::STATUSES[issue.status].0.id.to_owned()],
-        Field::Category => vec![site::STATUSES[issue.status].1.to_owned()],
-        Field::Priority => vec![site::PRIORITIES[issue.priority].id.to_owned()],
-        Field::Kind => vec![site::TYPES[issue.kind].id.to_owned()],
-        Field::Assignee => issue.assignee.map(person).into_iter().collect(),
-        Field::Reporter => vec![person(issue.reporter)],
-        Field::Creator => vec![person(issue.creator)],
-        Field::Labels => issue.labels.clone(),
-        Field::Component => issue.components.iter().map(|team| site.component(*team).0).collect(),
-        Field::Organizations => issue
-            .organizations
-            .iter()
-            .filter_map(|at| site.customers.get(*at))
-            .map(|(name, _)| name.clone())
-            .collect(),
-        Field::Resolution => issue.resolved.map(|_| "Done".to_owned()).into_iter().collect(),
-        Field::Custom(id) => {
-            issue.custom.get(*id).map(option_text).filter(|text| !text.is_empty()).into_iter().collect()
-        }
-        _ => Vec::new(),
     }
 }
