@@ -2,7 +2,6 @@
 
 use crate::jira::{Config, Jira};
 use crate::{Connector, Secrets};
-use std::collections::BTreeMap;
 
 #[test]
 fn the_shipped_files_build_a_connector() {
@@ -11,8 +10,9 @@ fn the_shipped_files_build_a_connector() {
         include_str!("../../../config/connectors/jira-dc.toml"),
     ];
     for (file, account_wide) in files.into_iter().zip([100, 20]) {
-        let mut whole: BTreeMap<String, Config> = toml::from_str(file).expect("a readable file");
-        let config = whole.remove("jira").expect("the table of the vendor");
+        let mut whole: toml::Table = toml::from_str(file).expect("a readable file");
+        let table = whole.remove("jira").expect("the table of the vendor");
+        let config: Config = table.try_into().expect("a valid table");
         let known =
             config.secrets().into_iter().map(|name| (name.0.clone(), "secret".to_owned().into())).collect();
         let connector = Jira::new("here", &config, &Secrets(known)).expect("a connector");
