@@ -10,9 +10,11 @@
 mod compile;
 mod doc;
 mod duration;
+mod holidays;
 mod hours;
 mod ics;
 mod table;
+mod written;
 mod zone;
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! From documents to calendars: names resolved, inheritance followed, every mistake found and placed.
 
-use super::doc::{CalendarDoc, DateText, WeekDoc, Windows, flat};
+use super::Calendar;
+use super::doc::{CalendarDoc, WeekDoc, Windows, flat};
+use super::holidays::{add_holiday, merged};
 use super::hours::{DAY, Hours, Pattern, Window, day_number};
-use super::{Calendar, ics};
+use super::written::{date_of, window_of};
 use crate::policy::PolicyFile;
 use crate::problem::{Problem, nearest};
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -124,14 +125,19 @@ pub fn compile_one(file: &PolicyFile, files: &[PolicyFile]) -> Result<Arc<Calend
 }
 
 #[derive(Clone)]
-struct Entry<'a> {
-    file: &'a PolicyFile,
+pub(super) struct Entry<'a> {
+    pub file: &'a PolicyFile,
     span: Range<usize>,
     doc: &'a CalendarDoc,
 }
 
 impl Entry<'_> {
-    fn problem(&self, span: &Range<usize>, message: impl Into<String>, remedy: impl Into<String>) -> Problem {
+    pub fn problem(
+        &self,
+        span: &Range<usize>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Problem {
         Problem::at(&self.file.name, &self.file.text, span.start, message, remedy)
     }
 }
@@ -334,96 +340,6 @@ fn windows_of(entry: &Entry<'_>, listed: &Windows, problems: &mut Vec<Problem>) 
         }
     }
     windows.into_iter().map(|(window, _)| window).collect()
-}
-
-/// `09:00-17:00`; an end not after the start means the next day.
-pub(super) fn window_of(text: &str) -> Result<Window, String> {
-    let refused = || format!("`{text}` is not a window");
-    let (open, close) = text.split_once(['-', '–']).ok_or_else(refused)?;
-    let open = clock_time(open.trim()).filter(|open| *open < DAY as i32).ok_or_else(refused)?;
-    let close = clock_time(close.trim()).ok_or_else(refused)?;
-    match close.cmp(&open) {
-        std::cmp::Ordering::Greater => Ok(Window { open, close }),
-        std::cmp::Ordering::Less => Ok(Window { open, close: close + DAY as i32 }),
-        std::cmp::Ordering::Equal => Err(format!("the window `{text}` is empty")),
-    }
-}
-
-/// Seconds of `9:00`, `09:00` or `09:00:30`; `24:00` is the end of the day.
-fn clock_time(text: &str) -> Option<i32> {
-    let mut parts = text.split(':');
-    let mut number = |digits: std::ops::RangeInclusive<usize>| {
-        let part = parts.next()?;
-        let is_number = digits.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-        if is_number { part.parse::<i32>().ok() } else { None }
-    };
-    let (hour, minute) = (number(1..=2)?, number(2..=2)?);
-    let second = if text.matches(':').count() == 2 { number(2..=2)? } else { 0 };
-    let total = hour * 3_600 + minute * 60 + second;
-    let is_whole = parts.next().is_none() && minute < 60 && second < 60 && total <= DAY as i32;
-    is_whole.then_some(total)
-}
-
-fn date_of(text: &str) -> Option<Date> {
-    let date: Date = text.parse().ok().filter(|_| text.len() == 10)?;
-    (1900..2200).contains(&date.year()).then_some(date)
-}
-
-fn add_holiday(
-    entry: &Entry<'_>,
-    holiday: &Spanned<DateText>,
-    files: &[PolicyFile],
-    hours: &mut Hours,
-    problems: &mut Vec<Problem>,
-) {
-    let text = holiday.get_ref().0.trim();
-    if let Some(date) = date_of(text) {
-        hours.holidays.insert(day_number(date));
-    } else if let Some(date) = date_of(&format!("2000-{text}")) {
-        hours.yearly.insert((date.month(), date.day()));
-    } else if text.to_ascii_lowercase().ends_with(".ics") {
-        match ics_of(text, entry.file, files) {
-            Some(file) => match ics::closed_by(&file.text, &hours.zone) {
-                Ok(closed) => {
-                    hours.holidays.extend(closed.days);
-                    hours.closures.extend(closed.hours);
-                }
-                Err(message) => problems.push(entry.problem(
-                    &holiday.span(),
-                    format!("holidays from {text}: {message}"),
-                    "export the calendar again as .ics, or list the dates",
-                )),
-            },
-            None => problems.push(entry.problem(
-                &holiday.span(),
-                format!("there is no file {text}"),
-                "put it beside this file; the path is relative to it",
-            )),
-        }
-    } else {
-        let remedy =
-            "write a date as 2026-12-25, a day of every year as \"12-25\", or the name of an .ics file";
-        problems.push(entry.problem(&holiday.span(), format!("`{text}` is not a holiday"), remedy));
-    }
-}
-
-/// The file of that name beside the one that names it.
-fn ics_of<'a>(name: &str, beside: &PolicyFile, files: &'a [PolicyFile]) -> Option<&'a PolicyFile> {
-    let folder = beside.name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-    let path = format!("{folder}{}", name.trim_start_matches("./"));
-    files.iter().find(|file| file.name == path).or_else(|| files.iter().find(|file| file.name == name))
-}
-
-fn merged(mut closures: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
-    closures.sort_unstable();
-    let mut all: Vec<(i64, i64)> = Vec::new();
-    for (start, end) in closures {
-        match all.last_mut() {
-            Some(last) if start <= last.1 => last.1 = last.1.max(end),
-            _ => all.push((start, end)),
-        }
-    }
-    all
 }
 
 /// Names of the `.ics` files that a policy or calendar file speaks of, so that whoever reads files can hand them in.

@@ -50,6 +50,10 @@ pub fn run(place: &Place, online: bool, format: Format) -> Result<Exit, Failure>
     };
     report.sources = sources;
     policy(place, &mut report);
+    let zones = dutyd_core::calendar::zone_database_findings();
+    report
+        .remarks
+        .extend(zones.into_iter().map(|zone| Problem::of_file("time zones", zone.message, zone.remedy)));
     match format {
         Format::Json => print_json(&report)?,
         Format::Text => print_bytes(report.text(online).as_bytes())?,

@@ -203,3 +203,74 @@ fn told_step(step: Step, calendar: &Calendar) -> ToldStep {
         due_at: step.due_at,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dutyd_core::policy::{Policy, PolicyFile};
+
+    const POLICY: &str = "[calendars.office]\nzone = \"Europe/Berlin\"\n[calendars.office.week]\nmon = \"09:00-17:00\"\n\
+        tue = \"09:00-17:00\"\n[[sla]]\nname = \"gold\"\ncalendar = \"office\"\n[sla.resolution]\nany = \"8h\"\n\
+        pauses = [{ status = [\"on_hold\"], reason = \"with the vendor\" }]";
+    const TIMELINE: &str = r#"{ "case": { "number": "INC1" }, "events": [
+        { "at": "2026-03-02T09:00:00+01:00", "what": "created" },
+        { "at": "2026-03-02T15:00:00+01:00", "what": "status", "to": "on_hold" },
+        { "at": "2026-03-02T16:00:00+01:00", "what": "status", "to": "open" },
+        { "at": "2026-03-03T14:00:00+01:00", "what": "status", "to": "resolved" } ] }"#;
+
+    fn told_at(at: &str) -> Told {
+        let file = PolicyFile { name: "p.toml".to_owned(), text: POLICY.to_owned() };
+        let policy = Policy::load(&[file]).unwrap();
+        let policies = PolicySet { current: Arc::new(policy), ..PolicySet::default() };
+        let at: Timestamp = at.parse().unwrap();
+        let state = serde_json::from_str::<HistoryDoc>(TIMELINE).unwrap().state().unwrap();
+        tell(&policies, &state.as_known_at(at), at)
+    }
+
+    #[test]
+    fn every_step_is_told_in_the_calendars_zone_with_what_is_used_and_left() {
+        let told = told_at("2026-03-04T09:00:00Z");
+        let clock = &told.clocks[0];
+        let steps: Vec<(&str, &str, i64, Option<i64>)> = clock
+            .steps
+            .iter()
+            .map(|step| {
+                (
+                    step.at_local.as_str(),
+                    step.what,
+                    step.elapsed_seconds / 60,
+                    step.remaining_seconds.map(|left| left / 60),
+                )
+            })
+            .collect();
+        let expected = [
+            ("2026-03-02T09:00:00+01:00", "attach", 0, Some(480)),
+            ("2026-03-02T15:00:00+01:00", "pause", 360, Some(120)),
+            ("2026-03-02T16:00:00+01:00", "run", 360, Some(120)),
+            ("2026-03-03T10:00:00+01:00", "breach", 480, Some(0)),
+            ("2026-03-03T14:00:00+01:00", "stop", 720, Some(-240)),
+        ];
+        assert_eq!(steps, expected);
+        assert_eq!(clock.state, "missed");
+        let parts = clock.elapsed_seconds + clock.paused_seconds + clock.off_hours_seconds;
+        assert_eq!(parts, clock.wall_seconds);
+    }
+
+    #[test]
+    fn an_earlier_instant_is_answered_by_what_was_known_then() {
+        let told = told_at("2026-03-02T14:30:00Z");
+        let clock = &told.clocks[0];
+        assert_eq!((clock.state, clock.paused_because.as_deref()), ("paused", Some("with the vendor")));
+        assert_eq!((clock.steps.len(), clock.remaining_seconds, clock.due_at), (2, Some(7_200), None));
+    }
+
+    #[test]
+    fn the_picture_shows_work_pause_night_and_breach() {
+        let drawn = clocks_drawn::drawn(&told_at("2026-03-04T09:00:00Z"));
+        let picture = drawn.lines().find(|line| line.trim_start().starts_with('|')).unwrap();
+        for mark in ['█', '╌', '░', '!'] {
+            assert!(picture.contains(mark), "{drawn}");
+        }
+        assert!(drawn.contains("pause: with the vendor") && drawn.contains("4 h over"), "{drawn}");
+    }
+}
