@@ -7,6 +7,8 @@ mod calendar;
 mod check;
 mod clocks;
 mod clocks_drawn;
+#[cfg(feature = "demo")]
+mod demo;
 mod log;
 mod outcome;
 mod run;
@@ -110,6 +112,9 @@ pub enum Command {
     },
     /// Print the JSON Schema of a kind of file.
     Schema { of: SchemaOf },
+    /// See dutyd at work: the real daemon against local servers that behave like the vendors.
+    #[cfg(feature = "demo")]
+    Demo(crate::demo::Arguments),
     /// Print a completion script for a shell.
     Completions { shell: clap_complete::Shell },
     /// Print the manual page, or write the pages of all commands into a directory.
@@ -145,6 +150,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Calendar { question } => calendar::run(&place, question, cli.format),
         Command::Explain(explain) => clocks::run(&place, explain, cli.format),
         Command::Schema { of } => print_json(&crate::config::schema(*of)),
+        #[cfg(feature = "demo")]
+        Command::Demo(arguments) => demo::run(arguments, cli.format, cli.verbose),
         Command::Completions { shell } => completions(*shell),
         Command::Man { into } => man(into.as_deref()),
         Command::Status => ask(Ask::Status),

@@ -126,6 +126,22 @@ pub type PostJson = Box<
         + Sync,
 >;
 
+/// Time that stands still: for looking at what a followed world left behind.
+#[derive(Debug, Clone, Copy)]
+pub struct StoppedClock(pub Timestamp);
+
+#[async_trait]
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+
+    async fn sleep_until(&self, _until: Option<Timestamp>, wake: &Wake) -> Woke {
+        wake.rung().await;
+        Woke::Rung
+    }
+}
+
 /// Follows the sandbox's clock over its control port. Time stands still while the daemon works and goes on when it
 /// waits, so a run is as fast as the machine allows and the same seed gives the same run.
 pub struct SandboxClock {

@@ -169,7 +169,8 @@ impl Daemon {
     }
 }
 
-fn load_policy(place: &Place) -> Result<Arc<Policy>, Vec<Problem>> {
+/// The policy of a directory, or every mistake in it.
+pub fn load_policy(place: &Place) -> Result<Arc<Policy>, Vec<Problem>> {
     let files = config::policy_files(&place.dir)?;
     Policy::load(&files).map(Arc::new)
 }

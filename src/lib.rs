@@ -5,6 +5,8 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod daemon;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod desk;
 pub mod engine;
 pub mod health;

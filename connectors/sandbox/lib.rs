@@ -37,7 +37,7 @@ use crate::faults::Faults;
 use crate::hooks::{Hooks, Knobs};
 use crate::journal::Journal;
 use crate::post::Post;
-use crate::stepper::{Life, Stepper};
+use crate::stepper::{Life, Pace, Stepper};
 use crate::vendor::{Stage, Vendor};
 use crate::world::Script;
 use axum::Router;
@@ -71,6 +71,10 @@ pub struct Options {
     pub stepped_from: Option<Timestamp>,
     /// Past this instant nothing happens any more.
     pub ends_at: Option<Timestamp>,
+    /// Once nothing happens any more, no fault happens either, so that what was begun can be finished.
+    pub calm_in_the_end: bool,
+    /// At most so many seconds of stepped time per second on the wall; 0: as fast as it goes.
+    pub pace: u32,
     /// A ServiceNow log (`.csv` or `.csv.xz`) in place of the generated world. Stepped time begins at its first row.
     pub log: Option<PathBuf>,
     /// Happenings within this window pass in one `wait`.
@@ -95,6 +99,8 @@ impl Default for Options {
             live: false,
             stepped_from: None,
             ends_at: None,
+            calm_in_the_end: false,
+            pace: 0,
             log: None,
             coalesce_seconds: 0,
             webhooks: Knobs { drop: 0.05, duplicate: 0.05, delay_seconds: 20, ..Knobs::default() },
@@ -155,6 +161,8 @@ impl Sandbox {
         let stepper = Stepper {
             clock: stage.clock.clone(),
             hooks: stage.hooks.clone(),
+            faults: options.calm_in_the_end.then(|| stage.faults.clone()),
+            pace: Pace::new(options.pace),
             vendors,
             coalesce: Mutex::new(SignedDuration::from_secs(options.coalesce_seconds)),
             post: Post::new()?,

@@ -1,7 +1,8 @@
 //! Moves time and lets what is due happen: happenings of the script and deliveries of webhooks.
 //! In lockstep the daemon says until when it is idle; nobody else moves stepped time.
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock, Stopwatch};
+use crate::faults::Faults;
 use crate::hooks::{Hooks, Ring};
 use crate::post::{Post, address};
 use crate::vendor::Vendor;
@@ -19,11 +20,40 @@ const HAPPENINGS_MAX: usize = 10_000;
 pub struct Stepper {
     pub clock: Arc<Clock>,
     pub hooks: Arc<Hooks>,
+    /// What to calm when life ends; `None`: faults go on.
+    pub faults: Option<Arc<Faults>>,
+    pub pace: Pace,
     pub vendors: Vec<Arc<dyn Vendor>>,
     pub coalesce: std::sync::Mutex<SignedDuration>,
     pub post: Post,
     /// Held while time moves, so that two callers cannot move it at once.
     pub life: Mutex<Life>,
+}
+
+/// Holds stepped time back to so many of its seconds per second on the wall.
+#[derive(Default)]
+pub struct Pace {
+    /// 0: not at all.
+    pub per_second: u32,
+    begun: std::sync::OnceLock<(Timestamp, Stopwatch)>,
+}
+
+impl Pace {
+    pub fn new(per_second: u32) -> Pace {
+        Pace { per_second, ..Pace::default() }
+    }
+
+    async fn hold(&self, now: Timestamp) {
+        if self.per_second == 0 {
+            return;
+        }
+        let (begun, watch) = self.begun.get_or_init(|| (now, Stopwatch::start()));
+        let due = now.duration_since(*begun).as_secs_f64() / f64::from(self.per_second);
+        let ahead = due - watch.millis() / 1e3;
+        if ahead > 0.0 {
+            clock::pause(std::time::Duration::from_secs_f64(ahead)).await;
+        }
+    }
 }
 
 /// What is still to happen.
@@ -65,6 +95,10 @@ impl Stepper {
     pub async fn wait(&self, until: Option<Timestamp>) -> Step {
         let mut life = self.life.lock().await;
         let next = [life.next_at(), self.hooks.next_at()].into_iter().flatten().min();
+        if let Some(faults) = self.faults.as_ref().filter(|_| life.script.is_none()) {
+            faults.calm();
+            self.hooks.calm();
+        }
         let target = match (next, until) {
             (Some(next), Some(until)) if next > until => until,
             (Some(next), _) => next,
@@ -79,6 +113,7 @@ impl Stepper {
         // A window is for happenings; with none in it, time must not run past the deliveries.
         let happened = self.happen(&mut life, end.max(self.clock.now()));
         self.clock.set(target);
+        self.pace.hold(self.clock.now()).await;
         let delivered = self.deliver().await;
         let ended = life.next_at().is_none() && self.hooks.next_at().is_none();
         Step { now: self.clock.now(), ended, happened, delivered }

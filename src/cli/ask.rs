@@ -1,10 +1,11 @@
 //! Commands that ask: the running daemon over its socket, or else the database.
 
 use super::{Exit, Failure, Format, print_bytes, print_json, show, show_explain};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, StoppedClock, SystemClock};
 use crate::config::{self, Config, Place, Settings};
 use crate::control;
 use crate::desk::{Answer, Ask, Desk, Desked, Refusal};
+use crate::store::Store as _;
 use crate::store::sqlite::SqliteStore;
 use dutyd_core::policy::{Policy, PolicySet};
 use jiff::tz::TimeZone;
@@ -57,14 +58,24 @@ async fn desk(place: &Place, settings: &Settings) -> Result<Desk, Failure> {
     let files = config::policy_files(&place.dir).map_err(|problems| Failure::config(&problems))?;
     let policy = Arc::new(Policy::load(&files).map_err(|problems| Failure::config(&problems))?);
     let policies = Arc::new(PolicySet { current: policy, ..PolicySet::default() });
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     Ok(Desk {
+        clock: clock(settings, &store).await?,
         store: Arc::new(store),
-        clock,
         policies: tokio::sync::watch::channel(policies).1,
         sources: sources.iter().map(Desked::of).collect(),
         live: None,
     })
+}
+
+/// The machine's clock; of a database that followed a sandbox, the instant at which that world stood still.
+async fn clock(settings: &Settings, store: &SqliteStore) -> Result<Arc<dyn Clock>, Failure> {
+    let system = SystemClock::default();
+    if settings.sandbox.clock.is_none() {
+        return Ok(Arc::new(system));
+    }
+    let sources = store.sources(system.now()).await.map_err(|error| Failure::io(error.to_string()))?;
+    let last = sources.iter().filter_map(|source| source.pulled_at).max();
+    Ok(Arc::new(StoppedClock(last.unwrap_or(system.now()))))
 }
 
 fn absent(database: &Path, error: &dyn std::fmt::Display) -> Failure {

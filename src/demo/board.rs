@@ -1,0 +1,134 @@
+//! The live board: open flags, worst first, in a terminal; one line per new flag where there is none.
+
+use crate::desk::{Answer, Ask, Desk, FlagLine, List};
+use crossterm::style::{Color, Stylize as _};
+use crossterm::{cursor, execute, terminal};
+use dutyd_core::action::Severity;
+use dutyd_core::{SignedDuration, Timestamp};
+use std::collections::HashSet;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+/// Flags that fit the board.
+const ROWS_MAX: usize = 14;
+
+/// Flags looked at for the next plain lines.
+const LINES_MAX: usize = 100;
+
+/// Shows flags on standard output.
+pub struct Board {
+    desk: Arc<Desk>,
+    terminal: bool,
+    told: HashSet<(String, String, Severity)>,
+    rows_drawn: u16,
+    said_at: Option<Timestamp>,
+}
+
+/// How far the run is.
+pub struct Progress {
+    pub now: Timestamp,
+    /// Share of the world's time that has passed, 0 to 1; `None`: nobody knows the end.
+    pub share: Option<f64>,
+}
+
+/// How much of the world's time passes between two plain progress lines.
+const SAY_EVERY: SignedDuration = SignedDuration::from_hours(24);
+
+impl Board {
+    pub fn new(desk: Arc<Desk>) -> Self {
+        let terminal = io::stdout().is_terminal();
+        Self { desk, terminal, told: HashSet::new(), rows_drawn: 0, said_at: None }
+    }
+
+    /// Draws the board, or prints what is new.
+    pub async fn show(&mut self, progress: Progress) -> anyhow::Result<()> {
+        let max = if self.terminal { ROWS_MAX } else { LINES_MAX };
+        let Answer::List(list) = self.desk.answer(Ask::List { max }).await? else { return Ok(()) };
+        if self.terminal { Ok(self.draw(&list, &progress)?) } else { Ok(self.tell(&list, &progress)?) }
+    }
+
+    /// Leaves the last board standing and goes on below it.
+    pub fn leave(&mut self) {
+        self.rows_drawn = 0;
+    }
+
+    fn tell(&mut self, list: &List, progress: &Progress) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.said_at.is_none_or(|at| progress.now.duration_since(at) >= SAY_EVERY) {
+            self.said_at = Some(progress.now);
+            writeln!(out, "-- {}", head(list, progress))?;
+        }
+        for flag in list.flags.iter().filter(|flag| !flag.dismissed && flag.severity >= Severity::Candidate) {
+            if self.told.insert((flag.number.clone(), flag.rule.clone(), flag.severity)) {
+                writeln!(out, "{}  {}", stamp(flag.since), line(flag, list.now))?;
+            }
+        }
+        out.flush()
+    }
+
+    fn draw(&mut self, list: &List, progress: &Progress) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let width = usize::from(terminal::size().map_or(100, |(columns, _)| columns)).max(40);
+        if self.rows_drawn > 0 {
+            execute!(out, cursor::MoveToPreviousLine(self.rows_drawn))?;
+        }
+        execute!(out, terminal::Clear(terminal::ClearType::FromCursorDown))?;
+        writeln!(out, "{}", cut(&head(list, progress), width).bold())?;
+        let shown: Vec<_> = list.flags.iter().filter(|flag| !flag.dismissed).take(ROWS_MAX).collect();
+        for flag in &shown {
+            writeln!(out, "{}", cut(&line(flag, list.now), width).with(color(flag.severity)))?;
+        }
+        self.rows_drawn = shown.len() as u16 + 1;
+        out.flush()
+    }
+}
+
+fn head(list: &List, progress: &Progress) -> String {
+    let share = progress.share.map(|share| format!("{:>3.0} %  ", share * 100.0)).unwrap_or_default();
+    let [watch, warning, candidate, critical] = list.counts;
+    let open = format!("{critical} critical, {candidate} candidates, {warning} warnings, {watch} watched");
+    format!("{share}{}  open flags: {open}", stamp(progress.now))
+}
+
+fn line(flag: &FlagLine, now: Timestamp) -> String {
+    format!(
+        "{:<9} {:<11} {:<12} {:<22} {:<18} {:<13} {}",
+        flag.severity.word(),
+        cut(&flag.source, 11),
+        cut(&flag.number, 12),
+        cut(flag.customer.as_deref().unwrap_or("-"), 22),
+        cut(&flag.rule, 18),
+        flag.due_at.map(|due_at| left(due_at, now)).unwrap_or_default(),
+        flag.why
+    )
+}
+
+/// Until a deadline, or since it passed: `2 h 25 min`, `40 min over`.
+fn left(due_at: Timestamp, now: Timestamp) -> String {
+    let left = due_at.duration_since(now);
+    let word = if left.is_negative() { " over" } else { "" };
+    let minutes = left.abs().as_secs() / 60;
+    match (minutes / 1440, minutes / 60 % 24, minutes % 60) {
+        (0, 0, minutes) => format!("{minutes} min{word}"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min{word}"),
+        (days, hours, _) => format!("{days} d {hours} h{word}"),
+    }
+}
+
+fn stamp(at: Timestamp) -> String {
+    at.strftime("%a %d %b %H:%M").to_string()
+}
+
+/// One line of at most `width` characters, whatever the vendor sent.
+fn cut(text: &str, width: usize) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(width).collect()
+}
+
+fn color(severity: Severity) -> Color {
+    match severity {
+        Severity::Watch => Color::Grey,
+        Severity::Warning => Color::Yellow,
+        Severity::Candidate => Color::Magenta,
+        Severity::Critical => Color::Red,
+    }
+}

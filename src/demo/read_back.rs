@@ -1,0 +1,70 @@
+//! Reading back what stands on the vendors' records: by id, with credentials that are not the daemon's, without the
+//! connectors' own reading.
+
+use dutyd_connectors::{Lane, Request, Transport};
+use dutyd_core::action::{Marker, note_markers};
+use futures::StreamExt as _;
+use serde_json::Value;
+
+/// Requests under way at once.
+const REQUESTS_AT_ONCE: usize = 16;
+
+/// What one record shows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Shown {
+    pub id: String,
+    /// What people see as severity.
+    pub severity: Option<String>,
+    pub marker: Option<Marker>,
+    /// Markers of notes, as often as they stand there.
+    pub notes: Vec<String>,
+}
+
+impl Shown {
+    /// Notes whose marker stands more than once, counted by the surplus.
+    pub fn doubled(&self) -> usize {
+        let mut notes = self.notes.clone();
+        notes.sort();
+        notes.dedup();
+        self.notes.len() - notes.len()
+    }
+}
+
+/// Reads records by id, several at once; in the order of `ids`.
+pub async fn read_back(vendor: &str, http: &dyn Transport, ids: &[String]) -> anyhow::Result<Vec<Shown>> {
+    let read = futures::stream::iter(ids).map(|id| read_one(vendor, http, id)).buffered(REQUESTS_AT_ONCE);
+    read.collect::<Vec<_>>().await.into_iter().collect()
+}
+
+async fn read_one(vendor: &str, http: &dyn Transport, id: &str) -> anyhow::Result<Shown> {
+    match vendor {
+        "servicenow" => servicenow(http, id).await,
+        other => anyhow::bail!("the demo cannot read back {other:?}"),
+    }
+}
+
+async fn servicenow(http: &dyn Transport, id: &str) -> anyhow::Result<Shown> {
+    let fields = "u_dutyd_severity,u_dutyd_marks";
+    let record = get(http, &format!("/api/now/table/incident/{id}?sysparm_fields={fields}")).await?;
+    let query = format!("element_id={id}%5Eelement=work_notes%5EORDERBYsys_created_on");
+    let path = format!("/api/now/table/sys_journal_field?sysparm_query={query}&sysparm_fields=value");
+    let journal = get(http, &path).await?;
+    let texts = journal["result"].as_array().into_iter().flatten().filter_map(|row| row["value"].as_str());
+    Ok(Shown {
+        id: id.to_owned(),
+        severity: text(&record["result"]["u_dutyd_severity"]),
+        marker: text(&record["result"]["u_dutyd_marks"]).and_then(|line| Marker::from_line(&line)),
+        notes: texts.flat_map(note_markers).collect(),
+    })
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+async fn get(http: &dyn Transport, path: &str) -> anyhow::Result<Value> {
+    let request = Request::get(path, Lane::Hot).header("accept", "application/json");
+    let response = http.send(request).await?;
+    anyhow::ensure!(response.status == 200, "GET {path} was answered with {}", response.status);
+    Ok(serde_json::from_slice(&response.body)?)
+}

@@ -1,0 +1,173 @@
+//! The demo's stage: the sandbox in this process, and a directory with the configuration of a daemon that watches it.
+
+use super::Arguments;
+use anyhow::Context;
+use dutyd_core::{SignedDuration, Timestamp};
+use dutyd_sandbox::hooks::Knobs;
+use dutyd_sandbox::{Options, Running, Sandbox};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A file by which the demo knows a directory of its own again before it empties it.
+const OURS: &str = ".dutyd-demo";
+
+/// When the generated world begins, so that the same seed gives the same run on any day.
+const BEGINS_AT: &str = "2026-03-02T08:00:00Z";
+
+/// How much of the world's time passes per second of the demo.
+const WORLD_HOURS_PER_SECOND: i64 = 8;
+
+/// One vendor of the sandbox and the text of its connector file, with `{key}` for what the sandbox says of itself.
+pub struct Template {
+    pub vendor: &'static str,
+    pub text: &'static str,
+}
+
+/// All vendors the demo shows.
+pub const TEMPLATES: [Template; 1] =
+    [Template { vendor: "servicenow", text: include_str!("sources/servicenow.toml") }];
+
+/// A sandbox that runs, and the daemon's directory.
+pub struct Stage {
+    pub running: Running,
+    /// `dutyd --config` of the daemon.
+    pub dir: PathBuf,
+    /// The same sources under accounts that are not the daemon's.
+    pub reader_dir: PathBuf,
+    pub begins_at: Timestamp,
+    /// `None`: when the log ends.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl Stage {
+    /// Starts the sandbox and writes the daemon's files into an emptied directory.
+    pub async fn set(arguments: &Arguments) -> anyhow::Result<Self> {
+        let dir = emptied(&arguments.dir)?;
+        let webhooks = free_address()?;
+        let begins_at: Timestamp = BEGINS_AT.parse().expect("a constant instant");
+        let span = SignedDuration::from_hours(WORLD_HOURS_PER_SECOND * i64::from(arguments.seconds));
+        let ends_at = arguments.log.is_none().then(|| begins_at + span);
+        let defaults = Options::default();
+        let running = Sandbox::start(Options {
+            seed: arguments.seed,
+            calm: !arguments.hostile,
+            vendors: vendors(arguments),
+            cases: arguments.cases,
+            live: true,
+            stepped_from: Some(begins_at),
+            ends_at,
+            calm_in_the_end: true,
+            pace: if arguments.log.is_some() { 0 } else { WORLD_HOURS_PER_SECOND as u32 * 3600 },
+            log: arguments.log.clone(),
+            coalesce_seconds: if arguments.log.is_some() { 60 } else { 0 },
+            webhooks: Knobs { to: Some(format!("http://{webhooks}")), ..defaults.webhooks.clone() },
+            ..defaults
+        })
+        .await
+        .context("cannot start the sandbox")?;
+        let endpoints = running.endpoints();
+        let poll = if arguments.log.is_some() { "15m" } else { "5m" };
+        write_daemon(&dir, &endpoints, &running.control_url(), webhooks, poll)?;
+        let reader_dir = dir.join("reader");
+        write_sources(&reader_dir, &as_reader(&endpoints), poll)?;
+        let begins_at = running.sandbox().inner.stage.clock.now();
+        Ok(Self { running, dir, reader_dir, begins_at, ends_at })
+    }
+}
+
+fn vendors(arguments: &Arguments) -> Vec<String> {
+    let shown = TEMPLATES.iter().map(|template| template.vendor.to_owned());
+    if arguments.log.is_some() { vec!["servicenow".to_owned()] } else { shown.collect() }
+}
+
+/// An empty directory; one that is neither empty nor ours is refused.
+fn emptied(dir: &Path) -> anyhow::Result<PathBuf> {
+    let taken = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
+    if taken {
+        let ours = dir.join(OURS).exists();
+        anyhow::ensure!(ours, "{} exists and is not a demo's: name another with --dir", dir.display());
+        std::fs::remove_dir_all(dir).with_context(|| format!("cannot empty {}", dir.display()))?;
+    }
+    make_dir(dir)?;
+    std::fs::write(dir.join(OURS), "Made by `dutyd demo`, which empties this directory when it starts.\n")?;
+    dir.canonicalize().with_context(|| format!("cannot find {}", dir.display()))
+}
+
+fn make_dir(dir: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.with_context(|| format!("cannot create {}", dir.display()))
+}
+
+/// An address on which nobody listens now.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on loopback")?;
+    Ok(listener.local_addr()?)
+}
+
+fn write_daemon(
+    dir: &Path,
+    endpoints: &Value,
+    control_url: &str,
+    webhooks: SocketAddr,
+    poll: &str,
+) -> anyhow::Result<()> {
+    make_dir(&dir.join("state"))?;
+    let shown = dir.display();
+    let settings = format!(
+        "# Written by `dutyd demo`. Its policy is the shipped one.\nstate_dir = \"{shown}/state\"\n\n\
+         [webhook]\nlisten = \"{webhooks}\"\n\n[metrics]\nlisten = \"off\"\n\n\
+         [control]\nsocket = \"{shown}/control.sock\"\n\n[log]\nlevel = \"warn\"\n\n\
+         [sandbox]\nclock = \"{control_url}\"\n"
+    );
+    std::fs::write(dir.join("dutyd.toml"), settings)?;
+    write_sources(dir, endpoints, poll)
+}
+
+fn write_sources(dir: &Path, endpoints: &Value, poll: &str) -> anyhow::Result<()> {
+    let (connectors, secrets) = (dir.join("connectors"), dir.join("secrets"));
+    make_dir(&connectors)?;
+    make_dir(&secrets)?;
+    for template in &TEMPLATES {
+        let Some(endpoint) = endpoints.get(template.vendor).and_then(Value::as_object) else { continue };
+        let mut values = BTreeMap::from([("poll_interval".to_owned(), poll.to_owned())]);
+        for (key, value) in endpoint {
+            let Some(value) = value.as_str() else { continue };
+            let file = secrets.join(format!("{}-{key}", template.vendor));
+            write_secret(&file, value)?;
+            values.insert(key.clone(), value.to_owned());
+            values.insert(format!("file:{key}"), file.display().to_string());
+        }
+        let file = connectors.join(format!("{}.toml", template.vendor));
+        std::fs::write(&file, filled(template.text, &values))?;
+    }
+    Ok(())
+}
+
+fn write_secret(file: &Path, value: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut options = std::fs::OpenOptions::new();
+    let mut opened = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    opened.write_all(value.as_bytes())?;
+    Ok(())
+}
+
+fn filled(template: &str, values: &BTreeMap<String, String>) -> String {
+    values.iter().fold(template.to_owned(), |text, (key, value)| text.replace(&format!("{{{key}}}"), value))
+}
+
+/// The endpoints with each `reader_*` value in the place of the daemon's own.
+fn as_reader(endpoints: &Value) -> Value {
+    let mut endpoints = endpoints.clone();
+    for vendor in endpoints.as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
+        let Some(keys) = vendor.as_object_mut() else { continue };
+        let reader: Vec<_> = keys
+            .iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix("reader_")?.to_owned(), value.clone())))
+            .collect();
+        keys.extend(reader);
+    }
+    endpoints
+}

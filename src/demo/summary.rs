@@ -1,0 +1,94 @@
+//! What a demo came to: one object for machines, a page for people.
+
+use super::judge::Judgement;
+use super::oracle::Oracle;
+use super::read_back::Shown;
+use dutyd_core::case::CaseKey;
+use dutyd_core::state::FlagState;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    pub vendors: BTreeMap<String, VendorSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<Judgement>,
+    pub seed: u64,
+    /// RFC 3339, the world's time.
+    pub world: [String; 2],
+}
+
+/// Read back from the vendor by id.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VendorSummary {
+    pub cases: usize,
+    /// Records that show a severity.
+    pub flagged: usize,
+    /// Notes of ours.
+    pub notes: usize,
+    /// Pairs of case and rule that should be flagged by the vendor's own history and are not on the record.
+    pub missing: usize,
+    /// Note markers that stand twice on a record.
+    pub doubled: usize,
+    /// Requests of the daemon's account.
+    pub api_calls: u64,
+}
+
+/// Compares what the records show with what the oracle says. `source` names one vendor's cases.
+pub fn compare(source: &str, shown: &[Shown], oracle: &Oracle, api_calls: u64) -> VendorSummary {
+    let by_id: BTreeMap<&str, &Shown> = shown.iter().map(|shown| (shown.id.as_str(), shown)).collect();
+    let lacking = |key: &CaseKey, rule: &str| {
+        let marker = by_id.get(key.id.as_str()).and_then(|shown| shown.marker.as_ref());
+        !marker.is_some_and(|marker| marker.flags.iter().any(|flag| flag.rule == rule))
+    };
+    let missing = oracle
+        .states
+        .iter()
+        .filter(|(key, _)| key.source == source)
+        .flat_map(|(key, state)| state.flags.iter().map(move |flag| (key, flag)))
+        .filter(|(key, flag)| flag.state == FlagState::Open && lacking(key, &flag.rule))
+        .inspect(|(key, flag)| tracing::warn!(case = %key, rule = %flag.rule, "should be flagged and is not"))
+        .count();
+    VendorSummary {
+        cases: shown.len(),
+        flagged: shown.iter().filter(|shown| shown.severity.is_some()).count(),
+        notes: shown.iter().map(|shown| shown.notes.iter().collect::<BTreeSet<_>>().len()).sum(),
+        missing,
+        doubled: shown.iter().map(Shown::doubled).sum(),
+        api_calls,
+    }
+}
+
+impl Summary {
+    /// The page for people.
+    pub fn page(&self, dir: &str) -> String {
+        let mut page =
+            format!("\nThe world went from {} to {} (seed {}).\n", self.world[0], self.world[1], self.seed);
+        page.push_str("Read back from each vendor by id, with credentials that are not the daemon's:\n\n");
+        page.push_str("  vendor        cases  flagged  notes  missing  doubled  API calls\n");
+        for (name, vendor) in &self.vendors {
+            page.push_str(&format!(
+                "  {name:<12} {:>6} {:>8} {:>6} {:>8} {:>8} {:>10}\n",
+                vendor.cases, vendor.flagged, vendor.notes, vendor.missing, vendor.doubled, vendor.api_calls
+            ));
+        }
+        page.push_str(
+            "\n  missing: should be flagged by the vendor's own history, and the record does not say so\n",
+        );
+        page.push_str("  doubled: a note of ours that stands twice on a record\n");
+        if let Some(log) = &self.log {
+            page.push_str(&log.page());
+        }
+        page.push_str(&format!(
+            "\nThe daemon's database is left in {dir}. Try:\n  dutyd --config {dir} status\n  dutyd --config {dir} list\n  \
+             dutyd --config {dir} explain CASE   (a number from the list)\n"
+        ));
+        page
+    }
+
+    /// Whether nothing was missing, doubled or different.
+    pub fn is_right(&self) -> bool {
+        let vendors = self.vendors.values().all(|vendor| vendor.missing == 0 && vendor.doubled == 0);
+        vendors && self.log.as_ref().is_none_or(|log| log.states_equal)
+    }
+}
