@@ -2,6 +2,7 @@
 //!
 //! Knows: who is given what. Must not know: what any of them does with it.
 
+use crate::archive::{Archive, POLICIES_MAX};
 use crate::clock::{Clock, SandboxClock, SystemClock};
 use crate::config::{self, Config, Place, Source};
 use crate::control::Socket;
@@ -15,7 +16,7 @@ use crate::webhook::{Bounds, Intake, serve};
 use crate::{health, systemd, webhook};
 use axum::Router;
 use dutyd_connectors::Connector;
-use dutyd_core::policy::{Policy, PolicySet};
+use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
 use dutyd_core::problem::Problem;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,8 +27,6 @@ use tokio::task::JoinSet;
 
 /// Name of the database in the state directory.
 pub const DATABASE: &str = "dutyd.db";
-/// Policies kept for open cases that still refer to them.
-const POLICIES_MAX: usize = 100;
 
 /// Why the daemon ended, one variant per exit code.
 #[derive(Debug, thiserror::Error)]
@@ -71,25 +70,10 @@ pub struct Daemon {
 impl Daemon {
     /// Reads the files and takes what the daemon needs. Fails before anything is touched if a file is wrong.
     pub async fn start(place: &Place) -> Result<Self, DaemonError> {
-        let config = Config::load(place).map_err(DaemonError::Config)?;
-        if config.sources.is_empty() {
-            let folder = place.dir.join("connectors").display().to_string();
-            let remedy = "write one file per system; dutyd setup SYSTEM tells what to create there";
-            return Err(DaemonError::Config(vec![Problem::of_file(
-                &folder,
-                "no source is configured",
-                remedy,
-            )]));
-        }
-        let policy = load_policy(place).map_err(DaemonError::Config)?;
-        tracing::info!(
-            policy = policy.id,
-            rules = policy.rules.len(),
-            sources = config.sources.len(),
-            "dutyd starts"
-        );
-        let (policies, policy) =
-            watch::channel(Arc::new(PolicySet { current: policy, ..PolicySet::default() }));
+        let config = load_config(place)?;
+        let (policy, files) = read_policy(place).map_err(DaemonError::Config)?;
+        let (rules, sources) = (policy.rules.len(), config.sources.len());
+        tracing::info!(policy = policy.id, rules, sources, "dutyd starts");
         let clock = clock(&config).await?;
         let seed = seed(clock.as_ref());
         let state_dir = &config.settings.state_dir;
@@ -97,6 +81,10 @@ impl Daemon {
             StoreError::Unusable(format!("cannot create {}: {error}", state_dir.display()))
         })?;
         let store = Arc::new(SqliteStore::open(&state_dir.join(DATABASE), seed, clock.now()).await?);
+        let archive = Archive::new(state_dir);
+        keep(&archive, &policy, &files);
+        let older = archive.older(&policy.id);
+        let (policies, policy) = watch::channel(Arc::new(PolicySet { current: policy, older }));
         let metrics = Arc::new(Metrics::default());
         let connectors: BTreeMap<String, Arc<dyn Connector>> = config
             .sources
@@ -110,7 +98,7 @@ impl Daemon {
         let setup =
             Setup { store: store.clone(), clock: clock.clone(), policy: policy.clone(), sources, seed };
         let engine = Arc::new(Engine::new(setup).await?);
-        let reload = reload(place.clone(), policies);
+        let reload = reload(place.clone(), archive, policies);
         let desk = Arc::new(Desk {
             store: store.clone(),
             clock: clock.clone(),
@@ -171,8 +159,29 @@ impl Daemon {
 
 /// The policy of a directory, or every mistake in it.
 pub fn load_policy(place: &Place) -> Result<Arc<Policy>, Vec<Problem>> {
+    read_policy(place).map(|(policy, _)| policy)
+}
+
+fn load_config(place: &Place) -> Result<Config, DaemonError> {
+    let config = Config::load(place).map_err(DaemonError::Config)?;
+    if config.sources.is_empty() {
+        let folder = place.dir.join("connectors").display().to_string();
+        let remedy = "write one file per system; dutyd setup SYSTEM tells what to create there";
+        return Err(DaemonError::Config(vec![Problem::of_file(&folder, "no source is configured", remedy)]));
+    }
+    Ok(config)
+}
+
+fn read_policy(place: &Place) -> Result<(Arc<Policy>, Vec<PolicyFile>), Vec<Problem>> {
     let files = config::policy_files(&place.dir)?;
-    Policy::load(&files).map(Arc::new)
+    Policy::load(&files).map(|policy| (Arc::new(policy), files))
+}
+
+/// Without the copy dutyd works; cases that refer to the policy would follow the next one after a restart.
+fn keep(archive: &Archive, policy: &Policy, files: &[PolicyFile]) {
+    if let Err(error) = archive.keep(&policy.id, files) {
+        tracing::error!(policy = policy.id, %error, "the policy cannot be kept beside the database");
+    }
 }
 
 /// The sandbox's clock where the settings name one: config has refused it beside real systems.
@@ -240,9 +249,9 @@ async fn listen(
 }
 
 /// Puts the files' policy in force; the one before is kept for cases that refer to it. A wrong one changes nothing.
-fn reload(place: Place, policies: watch::Sender<Arc<PolicySet>>) -> Reload {
+fn reload(place: Place, archive: Archive, policies: watch::Sender<Arc<PolicySet>>) -> Reload {
     Arc::new(move || {
-        let policy = load_policy(&place).map_err(|problems| Refusal::Policy(lines(&problems)))?;
+        let (policy, files) = read_policy(&place).map_err(|problems| Refusal::Policy(lines(&problems)))?;
         let before = policies.borrow().clone();
         if policy.id == before.current.id {
             return Ok("the policy is the same as before".to_owned());
@@ -253,6 +262,7 @@ fn reload(place: Place, policies: watch::Sender<Arc<PolicySet>>) -> Reload {
         if older.len() > POLICIES_MAX {
             return Err(Refusal::Policy("more than 100 policies in one run; restart dutyd".to_owned()));
         }
+        keep(&archive, &policy, &files);
         policies.send_replace(Arc::new(PolicySet { current: policy, older }));
         Ok(said)
     })

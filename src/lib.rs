@@ -1,5 +1,6 @@
 //! The imperative shell of dutyd: reads the time, opens connections, stores, and calls the core to decide.
 
+pub mod archive;
 pub mod cli;
 pub mod clock;
 pub mod config;
