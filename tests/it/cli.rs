@@ -107,7 +107,7 @@ fn check_says_where_what_and_what_to_do_and_ends_with_a_summary() {
     let output = dutyd(dir.path(), &["check", "--dev"]);
     let text = stdout(&output);
     assert!(text.contains("acme.toml:6:1: unknown key `usr`\n  -> did you mean `user`?"), "{text}");
-    assert!(text.trim_end().ends_with("to mend"), "{text}");
+    assert!(text.lines().last().is_some_and(|line| line.starts_with("2 problems to mend")), "{text}");
     let json = dutyd(dir.path(), &["check", "--dev", "--format", "json"]);
     let report: Value = serde_json::from_slice(&json.stdout).expect("one JSON document");
     let places: Vec<_> =
