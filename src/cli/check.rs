@@ -50,15 +50,21 @@ pub fn run(place: &Place, online: bool, format: Format) -> Result<Exit, Failure>
     };
     report.sources = sources;
     policy(place, &mut report);
-    let zones = dutyd_core::calendar::zone_database_findings();
-    report
-        .remarks
-        .extend(zones.into_iter().map(|zone| Problem::of_file("time zones", zone.message, zone.remedy)));
+    report.remarks.extend(old_zones());
     match format {
         Format::Json => print_json(&report)?,
         Format::Text => print_bytes(report.text(online).as_bytes())?,
     };
     Ok(report.exit())
+}
+
+/// One remark for all zones whose rules on this machine are older than the newest known.
+fn old_zones() -> Option<Problem> {
+    let found = dutyd_core::calendar::zone_database_findings();
+    let first = found.first()?;
+    let others: Vec<&str> = found.iter().skip(1).map(|finding| finding.zone.as_str()).collect();
+    let others = if others.is_empty() { String::new() } else { format!("; so for {}", others.join(", ")) };
+    Some(Problem::of_file("time zones", format!("{}{others}", first.message), &first.remedy))
 }
 
 fn policy(place: &Place, report: &mut Report) {

@@ -57,7 +57,12 @@ fn each_way_to_end_has_its_exit_code() {
     let rule = configured(&[("policy/rules.toml", "[[rules]]\nname = \"x\"\nwhen = \"case.opn\"\n")]);
     let empty = configured(&[]);
     let nowhere = Path::new("/nonexistent");
-    let table: [(&Path, &[&str], i32); 16] = [
+    let (from, to) = ("2026-03-02T09:00:00+01:00", "2026-03-03T09:00:00+01:00");
+    let table: [(&Path, &[&str], i32); 20] = [
+        (nowhere, &["calendar", "between", "office", from, to], 0),
+        (nowhere, &["calendar", "between", "ofice", from, to], 1),
+        (nowhere, &["calendar", "add", "office", from, "soon"], 1),
+        (nowhere, &["calendar", "between", "office", "yesterday", to], 2),
         (good.path(), &["check", "--dev"], 0),
         (good.path(), &["schema", "config"], 0),
         (good.path(), &["completions", "bash"], 0),

@@ -152,6 +152,15 @@ async fn the_daemon_tells_systemd_answers_operators_marks_cases_and_stops_in_ord
     for heading in ["Flags", "Rules", "Clocks", "Last events", "On the vendor's record"] {
         assert!(text.contains(heading), "{heading} in {text}");
     }
+    let lives = daemon.json(&["explain", &case, "--clocks"]);
+    let clocks = lives["clocks"].as_array().expect("clocks");
+    assert!(clocks.iter().any(|clock| clock["clock"] == "resolution"), "{lives}");
+    for clock in clocks {
+        let seconds = |key: &str| clock[key].as_i64().expect("seconds");
+        let parts = seconds("elapsed_seconds") + seconds("paused_seconds") + seconds("off_hours_seconds");
+        assert_eq!(parts, seconds("wall_seconds"), "{clock}");
+        assert_eq!(clock["steps"][0]["what"], "attach", "{clock}");
+    }
 
     assert_eq!(daemon.ask(&["pause", "desk"]).status.code(), Some(0));
     assert_eq!(daemon.json(&["status"])["sources"][0]["row"]["paused"], true);
