@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod jira;
+pub mod salesforce;
 pub mod servicenow;
 pub mod signature;
 pub mod transport;
@@ -33,6 +34,8 @@ pub enum SourceConfig {
     Jira(Box<jira::Config>),
     #[serde(rename = "zendesk")]
     Zendesk(Box<zendesk::Config>),
+    #[serde(rename = "salesforce")]
+    Salesforce(Box<salesforce::Config>),
 }
 
 impl SourceConfig {
@@ -42,6 +45,7 @@ impl SourceConfig {
             Self::ServiceNow(_) => servicenow::VENDOR,
             Self::Jira(_) => jira::VENDOR,
             Self::Zendesk(_) => zendesk::VENDOR,
+            Self::Salesforce(_) => salesforce::VENDOR,
         }
     }
 
@@ -51,6 +55,7 @@ impl SourceConfig {
             Self::ServiceNow(config) => config.secrets(),
             Self::Jira(config) => config.secrets(),
             Self::Zendesk(config) => config.secrets(),
+            Self::Salesforce(config) => config.secrets(),
         }
     }
 }
@@ -61,6 +66,7 @@ pub fn build(name: &str, config: &SourceConfig, secrets: &Secrets) -> Result<Box
         SourceConfig::ServiceNow(config) => Ok(Box::new(servicenow::ServiceNow::new(name, config, secrets)?)),
         SourceConfig::Jira(config) => Ok(Box::new(jira::Jira::new(name, config, secrets)?)),
         SourceConfig::Zendesk(config) => Ok(Box::new(zendesk::Zendesk::new(name, config, secrets)?)),
+        SourceConfig::Salesforce(config) => Ok(Box::new(salesforce::Salesforce::new(name, config, secrets)?)),
     }
 }
 
@@ -70,6 +76,7 @@ pub fn setup(config: &SourceConfig, hook_url: &str) -> String {
         SourceConfig::ServiceNow(config) => servicenow::setup(config, hook_url),
         SourceConfig::Jira(config) => jira::setup(config, hook_url),
         SourceConfig::Zendesk(config) => zendesk::setup(config, hook_url),
+        SourceConfig::Salesforce(config) => salesforce::setup(config, hook_url),
     }
 }
 
@@ -129,6 +136,11 @@ pub trait Connector: Send + Sync {
 
     /// Verifies a webhook over its raw bytes and says which cases it is about. Pure.
     fn hints(&self, delivery: &Delivery, now: Timestamp) -> Result<Vec<Hint>, ConnectorError>;
+
+    /// Whether this answer says that the token is no good any more and a new one would help. Pure.
+    fn session_is_over(&self, response: &Response) -> bool {
+        response.status == 401
+    }
 
     /// What the vendor's rate headers say, if anything. Pure.
     fn budget(&self, _response: &Response) -> Option<Budget> {

@@ -101,7 +101,7 @@ impl HttpTransport {
     async fn send_signed(&self, request: Request) -> Result<Response, TransportError> {
         let (authorization, number) = self.authorization(None).await?;
         let response = self.exchange(&request, authorization.as_ref()).await?;
-        let Some(number) = number.filter(|_| response.status == 401) else {
+        let Some(number) = number.filter(|_| self.connector.session_is_over(&response)) else {
             return Ok(response);
         };
         let (authorization, _) = self.authorization(Some(number)).await?;

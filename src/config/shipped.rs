@@ -16,6 +16,7 @@ const POLICY: &[(&str, &str)] = &[
 /// The files under `config/connectors`, by vendor.
 const CONNECTORS: &[(&str, &str)] = &[
     ("jira", include_str!("../../config/connectors/jira.toml")),
+    ("salesforce", include_str!("../../config/connectors/salesforce.toml")),
     ("servicenow", include_str!("../../config/connectors/servicenow.toml")),
     ("zendesk", include_str!("../../config/connectors/zendesk.toml")),
 ];
