@@ -31,8 +31,6 @@ mod normalize;
 mod scan;
 mod setup;
 mod soql;
-#[cfg(test)]
-mod tests;
 mod wire;
 mod write;
 

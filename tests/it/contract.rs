@@ -5,6 +5,7 @@
 mod door;
 mod jira_sites;
 mod promises;
+mod salesforce_org;
 pub mod subject;
 pub mod world;
 
@@ -59,3 +60,4 @@ contract!(servicenow, crate::contract::subject::SERVICENOW);
 contract!(zendesk, crate::contract::subject::ZENDESK);
 contract!(jira, crate::contract::jira_sites::CLOUD);
 contract!(jira_dc, crate::contract::jira_sites::DATA_CENTER);
+contract!(salesforce, crate::contract::salesforce_org::SALESFORCE);
