@@ -90,7 +90,9 @@ struct Wait {
 
 async fn wait(State(inner): Shared, body: Bytes) -> Answer {
     let order: Wait = parse(&body)?;
-    Ok(shown(&inner.stepper.wait(order.until).await))
+    // On a task of its own: what is being delivered is delivered to its end, even if the asker is killed meanwhile.
+    let step = tokio::spawn(async move { inner.stepper.wait(order.until).await });
+    step.await.map(|step| shown(&step)).map_err(|error| refuse(500, error))
 }
 
 #[derive(Deserialize)]

@@ -42,8 +42,13 @@ pub enum Fault {
     Reset,
     /// The answer comes late, in real milliseconds.
     Slow { millis: u64 },
-    /// SIGKILL to a process; the request then ends without an answer.
-    KillPid { pid: u32 },
+    /// SIGKILL to a process; the request then ends without an answer. With `later_ms` it is answered like any other, and
+    /// the signal comes so many real milliseconds after.
+    KillPid {
+        pid: u32,
+        #[serde(default)]
+        later_ms: u64,
+    },
 }
 
 fn some_seconds() -> u64 {

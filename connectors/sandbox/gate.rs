@@ -79,6 +79,10 @@ impl Gate {
                     pause(Duration::from_millis(*millis)).await;
                     next.run(request).await
                 }
+                Fault::KillPid { pid, later_ms } => {
+                    kill_later(*pid, *later_ms);
+                    next.run(request).await
+                }
                 _ => self.vendor.fault_at(request.uri().path(), fault, None, self.stage.clock.now()),
             },
         }
@@ -91,9 +95,16 @@ impl Gate {
             keep_account(&acted, &mut response);
             return response;
         }
-        if let Fault::Slow { millis } = fault {
-            pause(Duration::from_millis(*millis)).await;
-            return acted;
+        match fault {
+            Fault::Slow { millis } => {
+                pause(Duration::from_millis(*millis)).await;
+                return acted;
+            }
+            Fault::KillPid { pid, later_ms } => {
+                kill_later(*pid, *later_ms);
+                return acted;
+            }
+            _ => {}
         }
         let status = acted.status().as_u16();
         let account = acted.extensions().get::<Account>().cloned();
@@ -145,7 +156,7 @@ fn keep_account(from: &Response, to: &mut Response) {
 fn common(fault: &Fault) -> Option<Response> {
     match fault {
         Fault::Reset => Some(hangup()),
-        Fault::KillPid { pid } => {
+        Fault::KillPid { pid, later_ms: 0 } => {
             kill(*pid);
             Some(hangup())
         }
@@ -170,8 +181,15 @@ fn hangup() -> Response {
     response
 }
 
+fn kill_later(pid: u32, millis: u64) {
+    tokio::spawn(async move {
+        pause(Duration::from_millis(millis)).await;
+        kill(pid);
+    });
+}
+
 /// Kills the process at this very moment and waits until the signal is sent.
-fn kill(pid: u32) {
+pub fn kill(pid: u32) {
     let sent = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
     if !sent.is_ok_and(|status| status.success()) {
         eprintln!("could not kill process {pid}");

@@ -3,6 +3,7 @@
 
 use crate::clock::lock;
 use crate::dice;
+use crate::faults::When;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,6 +41,21 @@ pub struct Knobs {
     pub duplicate: f64,
     /// Late by up to so many seconds, each by its own: so they overtake each other.
     pub delay_seconds: u64,
+    /// SIGKILL to whom a delivery is made, once.
+    pub kill: Option<Kill>,
+}
+
+/// When a receiver is killed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    pub pid: u32,
+    /// So many deliveries pass unharmed first.
+    #[serde(default)]
+    pub skip: u64,
+    /// Before: while it is being delivered; after: once it was answered.
+    #[serde(default)]
+    pub when: When,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -132,6 +148,17 @@ impl Hooks {
         state.serial += 1;
         let serial = state.serial;
         state.due.insert((at, serial), ring);
+    }
+
+    /// Whether the receiver of the delivery about to be made is to be killed. Counts it.
+    pub fn take_kill(&self) -> Option<(When, u32)> {
+        let mut state = lock(&self.state);
+        let kill = state.knobs.kill.as_mut()?;
+        if kill.skip > 0 {
+            kill.skip -= 1;
+            return None;
+        }
+        state.knobs.kill.take().map(|kill| (kill.when, kill.pid))
     }
 
     pub fn next_at(&self) -> Option<Timestamp> {

@@ -2,7 +2,8 @@
 //! In lockstep the daemon says until when it is idle; nobody else moves stepped time.
 
 use crate::clock::{self, Clock, Stopwatch};
-use crate::faults::Faults;
+use crate::faults::{Faults, When};
+use crate::gate::kill as kill_process;
 use crate::hooks::{Hooks, Ring};
 use crate::post::{Post, address};
 use crate::vendor::Vendor;
@@ -167,7 +168,14 @@ impl Stepper {
     async fn deliver_one(&self, base: &str, ring: &Ring, now: Timestamp) {
         let Some(vendor) = self.vendors.iter().find(|vendor| vendor.name() == ring.vendor) else { return };
         let Some(rendered) = vendor.render(ring, now) else { return };
+        let kill = self.hooks.take_kill();
+        if let Some((When::Before, pid)) = kill {
+            tokio::task::spawn_blocking(move || kill_process(pid));
+        }
         let status = self.post.send(&address(base, ring.vendor), rendered).await;
+        if let Some((When::After, pid)) = kill {
+            kill_process(pid);
+        }
         self.hooks.note_outcome(ring.vendor, status.is_some_and(|status| (200..300).contains(&status)));
         if let Some(at) = vendor.delivered(ring, status, now) {
             self.hooks.again(at, ring.clone());

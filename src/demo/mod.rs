@@ -10,6 +10,7 @@ mod summary;
 pub use judge::{Ending, Judgement, judge};
 pub use oracle::Oracle;
 pub use read_back::{Shown, read_back};
+pub use stage::Stage;
 pub use summary::{Summary, VendorSummary, compare};
 
 use crate::clock::{Clock, StoppedClock};
@@ -28,7 +29,6 @@ use dutyd_core::action::Severity;
 use dutyd_core::case::{Case, CaseChange, CaseKey};
 use dutyd_core::decide::DecisionKind;
 use dutyd_core::policy::PolicySet;
-use stage::Stage;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -88,8 +88,7 @@ pub async fn run(arguments: &Arguments, quiet: bool) -> anyhow::Result<Summary> 
         }
         board.leave();
     }
-    stage.running.sandbox().inner.freeze().await;
-    account(arguments, &stage).await
+    account(&stage).await
 }
 
 fn opening(arguments: &Arguments, stage: &Stage) -> String {
@@ -109,9 +108,10 @@ fn progress(stage: &Stage) -> Progress {
     Progress { now, share }
 }
 
-/// Reads everything back and compares it with the oracle.
-async fn account(arguments: &Arguments, stage: &Stage) -> anyhow::Result<Summary> {
+/// Stops the world, reads everything back and compares it with the oracle.
+pub async fn account(stage: &Stage) -> anyhow::Result<Summary> {
     let sandbox = stage.running.sandbox().inner.clone();
+    sandbox.freeze().await;
     let now = sandbox.stage.clock.now();
     let place = Place { dir: stage.dir.clone(), dev: false };
     let policy = load_policy(&place).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
@@ -143,12 +143,9 @@ async fn account(arguments: &Arguments, stage: &Stage) -> anyhow::Result<Summary
         let calls = counts.get(name).and_then(|counts| counts.by_account.get(&account)).copied().unwrap_or(0);
         vendors.insert(name.to_owned(), compare(name, &shown, &oracle, calls));
     }
-    let log = match &arguments.log {
-        Some(_) => Some(judged(stage, &oracle).await?),
-        None => None,
-    };
+    let log = if stage.replays { Some(judged(stage, &oracle).await?) } else { None };
     let world = [stage.begins_at.to_string(), now.to_string()];
-    Ok(Summary { vendors, log, seed: arguments.seed, world })
+    Ok(Summary { vendors, log, seed: stage.seed, world })
 }
 
 /// A source under an account that is not the daemon's.

@@ -40,18 +40,18 @@ pub struct Stage {
     pub begins_at: Timestamp,
     /// `None`: when the log ends.
     pub ends_at: Option<Timestamp>,
+    pub seed: u64,
+    /// Whether the world is a real log, with a verdict of its own.
+    pub replays: bool,
 }
 
 impl Stage {
-    /// Starts the sandbox and writes the daemon's files into an emptied directory.
+    /// The demo's world, told by its arguments.
     pub async fn set(arguments: &Arguments) -> anyhow::Result<Self> {
-        let dir = emptied(&arguments.dir)?;
-        let webhooks = free_address()?;
         let begins_at: Timestamp = BEGINS_AT.parse().expect("a constant instant");
         let span = SignedDuration::from_hours(WORLD_HOURS_PER_SECOND * i64::from(arguments.seconds));
         let ends_at = arguments.log.is_none().then(|| begins_at + span);
-        let defaults = Options::default();
-        let running = Sandbox::start(Options {
+        let options = Options {
             seed: arguments.seed,
             calm: !arguments.hostile,
             vendors: vendors(arguments),
@@ -63,18 +63,26 @@ impl Stage {
             pace: if arguments.log.is_some() { 0 } else { WORLD_HOURS_PER_SECOND as u32 * 3600 },
             log: arguments.log.clone(),
             coalesce_seconds: if arguments.log.is_some() { 60 } else { 0 },
-            webhooks: Knobs { to: Some(format!("http://{webhooks}")), ..defaults.webhooks.clone() },
-            ..defaults
-        })
-        .await
-        .context("cannot start the sandbox")?;
+            ..Options::default()
+        };
+        Self::raise(&arguments.dir, options, if arguments.log.is_some() { "15m" } else { "5m" }).await
+    }
+
+    /// Starts a sandbox and writes the files of a daemon on its clock into an emptied directory.
+    pub async fn raise(dir: &Path, options: Options, poll: &str) -> anyhow::Result<Self> {
+        let dir = emptied(dir)?;
+        let webhooks = free_address()?;
+        let (seed, ends_at, replays) = (options.seed, options.ends_at, options.log.is_some());
+        let knobs = Knobs { to: Some(format!("http://{webhooks}")), ..options.webhooks.clone() };
+        let running = Sandbox::start(Options { webhooks: knobs, ..options })
+            .await
+            .context("cannot start the sandbox")?;
         let endpoints = running.endpoints();
-        let poll = if arguments.log.is_some() { "15m" } else { "5m" };
         write_daemon(&dir, &endpoints, &running.control_url(), webhooks, poll)?;
         let reader_dir = dir.join("reader");
         write_sources(&reader_dir, &as_reader(&endpoints), poll)?;
         let begins_at = running.sandbox().inner.stage.clock.now();
-        Ok(Self { running, dir, reader_dir, begins_at, ends_at })
+        Ok(Self { running, dir, reader_dir, begins_at, ends_at, seed, replays })
     }
 }
 
@@ -101,10 +109,17 @@ fn make_dir(dir: &Path) -> anyhow::Result<()> {
     made.with_context(|| format!("cannot create {}", dir.display()))
 }
 
-/// An address on which nobody listens now.
+/// An address on which nobody listens now, on a port that the system gives to nobody who has not asked for it: a daemon
+/// that is restarted finds it free again.
 fn free_address() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on loopback")?;
-    Ok(listener.local_addr()?)
+    for _ in 0..100 {
+        let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on loopback")?;
+        let port = 10_000 + any.local_addr()?.port() % 20_000;
+        if let Ok(free) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return Ok(free.local_addr()?);
+        }
+    }
+    anyhow::bail!("no free port on loopback")
 }
 
 fn write_daemon(

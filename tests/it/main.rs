@@ -4,6 +4,8 @@ mod cli;
 mod contract;
 mod engine;
 mod fixture;
+mod kill;
+mod play;
 mod run;
 mod servicenow;
 mod store;

@@ -1,0 +1,192 @@
+//! A play: a sandbox that owns the clock, the real `dutyd run` beside it, killed and started again as often as a test
+//! likes, until its world has ended and everything is drained. Then all records are read back and held against the oracle.
+
+use dutyd::demo::{Stage, Summary, VendorSummary, account};
+use dutyd_sandbox::faults::{Fault, Match, Order, When};
+use dutyd_sandbox::hooks::{Kill, Knobs};
+use dutyd_sandbox::{Inner, Options};
+use jiff::{SignedDuration, Timestamp};
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A daemon that has not ended by then hangs.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How often the daemon polls.
+pub const POLL: SignedDuration = SignedDuration::from_mins(5);
+
+/// When every world of these tests begins.
+pub fn dawn() -> Timestamp {
+    "2026-03-02T08:00:00Z".parse().expect("an instant")
+}
+
+/// A lively, calm ServiceNow for so many hours; tests change what they are about.
+pub fn world(hours: i64) -> Options {
+    Options {
+        calm: true,
+        vendors: vec!["servicenow".to_owned()],
+        cases: 30,
+        cases_per_day: Some(24.0),
+        live: true,
+        stepped_from: Some(dawn()),
+        ends_at: Some(dawn() + SignedDuration::from_hours(hours)),
+        calm_in_the_end: true,
+        ..Options::default()
+    }
+}
+
+/// How a run of the daemon ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Killed,
+    /// By itself: the world has ended and everything is drained.
+    Drained,
+}
+
+/// The request at which the daemon is killed.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    pub method: Option<&'static str>,
+    pub path: Option<&'static str>,
+    pub when: When,
+    /// Real milliseconds after the answer; 0: instead of the answer.
+    pub later_ms: u64,
+}
+
+impl Moment {
+    /// So many requests like it pass unharmed first.
+    fn order(&self, pid: u32, skip: u64) -> Order {
+        Order {
+            vendor: None,
+            matching: Match {
+                method: self.method.map(str::to_owned),
+                path_contains: self.path.map(str::to_owned),
+                body_contains: None,
+            },
+            when: self.when,
+            fault: Fault::KillPid { pid, later_ms: self.later_ms },
+            skip,
+            times: 1,
+        }
+    }
+}
+
+/// See the module. Dropping it leaves no process behind.
+pub struct Play {
+    pub stage: Stage,
+    pub kills: u64,
+    _dir: tempfile::TempDir,
+    child: Option<Child>,
+}
+
+impl Play {
+    pub async fn of(options: Options) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let poll = format!("{}s", POLL.as_secs());
+        let stage = Stage::raise(&dir.path().join("dutyd"), options, &poll).await.expect("a stage");
+        Self { stage, kills: 0, _dir: dir, child: None }
+    }
+
+    pub fn sandbox(&self) -> Arc<Inner> {
+        self.stage.running.sandbox().inner.clone()
+    }
+
+    /// Changes how webhooks suffer; the address stays.
+    pub fn webhooks(&self, knobs: Knobs) {
+        let hooks = &self.sandbox().stage.hooks;
+        hooks.set_knobs(Knobs { to: hooks.knobs().to, ..knobs });
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dutyd"));
+        command.args(arguments).arg("--config").arg(&self.stage.dir);
+        command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").stdout(Stdio::piped());
+        command.stderr(Stdio::piped());
+        command
+    }
+
+    fn begin(&mut self) -> u32 {
+        let child = self.command(&["run"]).spawn().expect("dutyd runs");
+        let pid = child.id();
+        self.child = Some(child);
+        pid
+    }
+
+    /// Waits until the daemon has ended, one way or the other.
+    async fn end(&mut self) -> End {
+        let mut errors = self.child.as_mut().and_then(|child| child.stderr.take()).expect("a daemon runs");
+        let read = tokio::task::spawn_blocking(move || {
+            let mut log = Vec::new();
+            errors.read_to_end(&mut log).expect("a log");
+            String::from_utf8_lossy(&log).into_owned()
+        });
+        let log = tokio::time::timeout(PATIENCE, read).await.expect("the daemon ends").expect("a log");
+        let status = self.child.take().expect("a daemon runs").wait().expect("an end");
+        self.sandbox().stage.faults.clear_orders();
+        match (status.signal(), status.code()) {
+            (Some(9), _) => {
+                self.kills += 1;
+                End::Killed
+            }
+            (_, Some(0)) => End::Drained,
+            _ => panic!("dutyd ended with {status}: {log}"),
+        }
+    }
+
+    /// Runs the daemon to the end of the world.
+    pub async fn run(&mut self) {
+        self.begin();
+        assert_eq!(self.end().await, End::Drained);
+    }
+
+    /// Runs it until it is killed at the request, or has drained before.
+    pub async fn run_until(&mut self, moment: Moment, skip: u64) -> End {
+        let pid = self.begin();
+        assert!(self.sandbox().stage.faults.order(moment.order(pid, skip)));
+        self.end().await
+    }
+
+    /// Runs it until it is killed while a webhook is delivered to it, or once it has answered one.
+    pub async fn run_until_rung(&mut self, when: When, skip: u64) -> End {
+        let pid = self.begin();
+        self.webhooks(Knobs { kill: Some(Kill { pid, skip, when }), ..Knobs::default() });
+        self.end().await
+    }
+
+    /// The whole state directory is lost.
+    pub fn lose_database(&self) {
+        assert!(self.child.is_none(), "nobody deletes a database in use");
+        std::fs::remove_dir_all(self.state_dir()).expect("there was a state directory");
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.stage.dir.join("state")
+    }
+
+    /// Read back and compared.
+    pub async fn summary(&self) -> Summary {
+        account(&self.stage).await.expect("an account")
+    }
+
+    /// Nothing missing, nothing doubled, and something to miss.
+    pub async fn is_right(&self, what: &str) -> VendorSummary {
+        let mut summary = self.summary().await;
+        let vendor = summary.vendors.remove("servicenow").expect("ServiceNow plays");
+        assert!(vendor.flagged > 0 && vendor.notes > 0, "{what}: {vendor:?}");
+        assert_eq!((vendor.missing, vendor.doubled), (0, 0), "{what}: {vendor:?}");
+        vendor
+    }
+}
+
+impl Drop for Play {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
