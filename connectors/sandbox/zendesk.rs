@@ -182,7 +182,7 @@ impl Zendesk {
         let owner = book.users.get(&book::OWNER_USER).map(|user| user.email.clone()).unwrap_or_default();
         let account = Account {
             book,
-            auth: Auth::new(stage.seed, book::INTEGRATION_USER, &owner),
+            auth: Auth::new(stage.seed, (book::INTEGRATION_USER, book::READER_USER), &owner),
             limits: Limits::default(),
             jobs: Vec::new(),
             job_serial: 0,
@@ -303,8 +303,9 @@ impl Vendor for Zendesk {
         let account = lock(&self.account);
         let (auth, webhook_secret) = (&account.auth, account.webhooks.secret());
         json!({
-            "base_url": base_url, "client_id": auth.client_id, "client_secret": auth.client_secret,
+            "base_url": base_url, "client_id": auth.integration.id, "client_secret": auth.integration.secret,
             "email": auth.email, "api_token": auth.api_token, "webhook_secret": webhook_secret,
+            "reader_client_id": auth.reader.id, "reader_client_secret": auth.reader.secret,
         })
     }
 

@@ -204,11 +204,13 @@ fn read_vendor(mut document: Document<'_>) -> Result<SourceConfig, Vec<Problem>>
     Err(problems)
 }
 
-const NAME_REMEDY: &str = "use lower-case letters, digits and `-`, at most 40, for example \"support-eu\"";
+const NAME_REMEDY: &str =
+    "use lower-case letters, digits, `-` and `_`, at most 40, for example \"support-eu\"";
 
 /// Names stand in addresses, logs and keys.
 fn check_name(name: &str) -> Result<(), String> {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     match !name.is_empty() && name.len() <= 40 && name.bytes().all(allowed) {
         true => Ok(()),
         false => Err(format!("`{name}` cannot be the name of a source")),

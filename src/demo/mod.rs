@@ -1,12 +1,14 @@
 //! `dutyd demo`: the real daemon against the sandbox, on the sandbox's clock, and an honest account of what came of it.
 
 mod board;
+mod customers;
 mod judge;
 mod oracle;
 mod read_back;
 mod stage;
 mod summary;
 
+pub use customers::customers;
 pub use judge::{Ending, Judgement, judge};
 pub use oracle::Oracle;
 pub use read_back::{Shown, read_back};
@@ -120,6 +122,9 @@ pub async fn account(stage: &Stage) -> anyhow::Result<Summary> {
     let readers = Config::load(&reader).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     let daemon = Config::load(&place).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
 
+    let calls: BTreeMap<String, u64> =
+        sandbox.journal.counts().into_iter().map(|(vendor, counts)| (vendor, counts.requests)).collect();
+    admit_readers(&sandbox)?;
     let mut histories = Vec::new();
     let mut ids: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut doors = BTreeMap::new();
@@ -138,14 +143,22 @@ pub async fn account(stage: &Stage) -> anyhow::Result<Summary> {
     for source in &daemon.sources {
         let name = source.name.as_str();
         let shown = read_back(source.config.vendor(), doors[name].http.as_ref(), &ids[name]).await?;
-        let account = source.connector().profile().account.clone().unwrap_or_default();
-        let counts = sandbox.journal.counts();
-        let calls = counts.get(name).and_then(|counts| counts.by_account.get(&account)).copied().unwrap_or(0);
+        let calls = calls.get(name).copied().unwrap_or(0);
         vendors.insert(name.to_owned(), compare(name, &shown, &oracle, calls));
     }
     let log = if stage.replays { Some(judged(stage, &oracle).await?) } else { None };
     let world = [stage.begins_at.to_string(), now.to_string()];
     Ok(Summary { vendors, log, seed: stage.seed, world })
+}
+
+/// Whoever reads back is no part of the show: the plan's limit, which counts everybody, no longer holds him up.
+fn admit_readers(sandbox: &dutyd_sandbox::Inner) -> anyhow::Result<()> {
+    match sandbox.vendor("zendesk") {
+        Some(zendesk) => {
+            zendesk.switch("requests_per_minute", &serde_json::json!(0)).map_err(anyhow::Error::msg)
+        }
+        None => Ok(()),
+    }
 }
 
 /// A source under an account that is not the daemon's.

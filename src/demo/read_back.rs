@@ -39,6 +39,8 @@ pub async fn read_back(vendor: &str, http: &dyn Transport, ids: &[String]) -> an
 async fn read_one(vendor: &str, http: &dyn Transport, id: &str) -> anyhow::Result<Shown> {
     match vendor {
         "servicenow" => servicenow(http, id).await,
+        "zendesk" => zendesk(http, id).await,
+        "jira" => jira(http, id).await,
         other => anyhow::bail!("the demo cannot read back {other:?}"),
     }
 }
@@ -56,6 +58,53 @@ async fn servicenow(http: &dyn Transport, id: &str) -> anyhow::Result<Shown> {
         marker: text(&record["result"]["u_dutyd_marks"]).and_then(|line| Marker::from_line(&line)),
         notes: texts.flat_map(note_markers).collect(),
     })
+}
+
+/// The drop-down's tag stands for the severity; the marker's line stands in a text field, in whichever of them it is.
+async fn zendesk(http: &dyn Transport, id: &str) -> anyhow::Result<Shown> {
+    let ticket = get(http, &format!("/api/v2/tickets/{id}")).await?;
+    let fields = ticket["ticket"]["custom_fields"].as_array().into_iter().flatten();
+    let values: Vec<&str> = fields.filter_map(|field| field["value"].as_str()).collect();
+    let mut notes = Vec::new();
+    let mut path = format!("/api/v2/tickets/{id}/comments?page[size]=100");
+    loop {
+        let page = get(http, &path).await?;
+        let comments = page["comments"].as_array().into_iter().flatten();
+        let private = comments.filter(|comment| comment["public"] == false);
+        notes.extend(private.filter_map(|comment| comment["body"].as_str()).flat_map(note_markers));
+        let Some(after) = page["meta"]["after_cursor"].as_str().filter(|_| page["meta"]["has_more"] == true)
+        else {
+            break;
+        };
+        path = format!("/api/v2/tickets/{id}/comments?page[size]=100&page[after]={after}");
+    }
+    Ok(Shown {
+        id: id.to_owned(),
+        severity: values.iter().find_map(|value| value.strip_prefix("dutyd_")).map(str::to_owned),
+        marker: values.iter().find_map(|value| Marker::from_line(value)),
+        notes,
+    })
+}
+
+/// Version 2 of the interface, because Cloud and Data Center both have it and it gives comments as text.
+async fn jira(http: &dyn Transport, id: &str) -> anyhow::Result<Shown> {
+    let issue = get(http, &format!("/rest/api/2/issue/{id}?fields=labels&properties=dutyd")).await?;
+    let labels = issue["fields"]["labels"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let severity = labels.filter_map(|label| label.strip_prefix("dutyd-")).next().map(str::to_owned);
+    let mut notes = Vec::new();
+    let mut read = 0;
+    loop {
+        let path = format!("/rest/api/2/issue/{id}/comment?startAt={read}&maxResults=100");
+        let page = get(http, &path).await?;
+        let comments = page["comments"].as_array().map(Vec::as_slice).unwrap_or_default();
+        notes.extend(comments.iter().filter_map(|comment| comment["body"].as_str()).flat_map(note_markers));
+        read += comments.len() as u64;
+        if comments.is_empty() || Some(read) >= page["total"].as_u64() {
+            break;
+        }
+    }
+    let marks = text(&issue["properties"]["dutyd"]["marks"]);
+    Ok(Shown { id: id.to_owned(), severity, marker: marks.and_then(|line| Marker::from_line(&line)), notes })
 }
 
 fn text(value: &Value) -> Option<String> {

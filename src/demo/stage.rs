@@ -1,6 +1,6 @@
 //! The demo's stage: the sandbox in this process, and a directory with the configuration of a daemon that watches it.
 
-use super::Arguments;
+use super::{Arguments, customers};
 use anyhow::Context;
 use dutyd_core::{SignedDuration, Timestamp};
 use dutyd_sandbox::hooks::Knobs;
@@ -24,11 +24,25 @@ const WORLD_HOURS_PER_SECOND: i64 = 8;
 pub struct Template {
     pub vendor: &'static str,
     pub text: &'static str,
+    /// What the daemon allows itself; whoever reads back afterwards is not held up.
+    pub requests_per_minute: u32,
 }
 
+/// What the reader may ask per minute.
+const READER_REQUESTS_PER_MINUTE: u32 = 100_000;
+
 /// All vendors the demo shows.
-pub const TEMPLATES: [Template; 1] =
-    [Template { vendor: "servicenow", text: include_str!("sources/servicenow.toml") }];
+pub const TEMPLATES: [Template; 4] = [
+    Template {
+        vendor: "servicenow",
+        text: include_str!("sources/servicenow.toml"),
+        requests_per_minute: 6_000,
+    },
+    Template { vendor: "jira", text: include_str!("sources/jira.toml"), requests_per_minute: 6_000 },
+    Template { vendor: "jira_dc", text: include_str!("sources/jira_dc.toml"), requests_per_minute: 6_000 },
+    // Vendor: the sandbox keeps the limit of a Suite Enterprise plan.
+    Template { vendor: "zendesk", text: include_str!("sources/zendesk.toml"), requests_per_minute: 700 },
+];
 
 /// A sandbox that runs, and the daemon's directory.
 pub struct Stage {
@@ -79,8 +93,11 @@ impl Stage {
             .context("cannot start the sandbox")?;
         let endpoints = running.endpoints();
         write_daemon(&dir, &endpoints, &running.control_url(), webhooks, poll)?;
+        if arguments.log.is_none() {
+            customers::write_policy(&dir.join("policy"), running.sandbox())?;
+        }
         let reader_dir = dir.join("reader");
-        write_sources(&reader_dir, &as_reader(&endpoints), poll)?;
+        write_sources(&reader_dir, &as_reader(&endpoints), poll, |_| READER_REQUESTS_PER_MINUTE)?;
         let begins_at = running.sandbox().inner.stage.clock.now();
         Ok(Self { running, dir, reader_dir, begins_at, ends_at, seed, replays })
     }
@@ -132,22 +149,30 @@ fn write_daemon(
     make_dir(&dir.join("state"))?;
     let shown = dir.display();
     let settings = format!(
-        "# Written by `dutyd demo`. Its policy is the shipped one.\nstate_dir = \"{shown}/state\"\n\n\
+        "# Written by `dutyd demo`.\nstate_dir = \"{shown}/state\"\n\n\
          [webhook]\nlisten = \"{webhooks}\"\n\n[metrics]\nlisten = \"off\"\n\n\
          [control]\nsocket = \"{shown}/control.sock\"\n\n[log]\nlevel = \"warn\"\n\n\
          [sandbox]\nclock = \"{control_url}\"\n"
     );
     std::fs::write(dir.join("dutyd.toml"), settings)?;
-    write_sources(dir, endpoints, poll)
+    write_sources(dir, endpoints, poll, |template| template.requests_per_minute)
 }
 
-fn write_sources(dir: &Path, endpoints: &Value, poll: &str) -> anyhow::Result<()> {
+fn write_sources(
+    dir: &Path,
+    endpoints: &Value,
+    poll: &str,
+    requests_per_minute: fn(&Template) -> u32,
+) -> anyhow::Result<()> {
     let (connectors, secrets) = (dir.join("connectors"), dir.join("secrets"));
     make_dir(&connectors)?;
     make_dir(&secrets)?;
     for template in &TEMPLATES {
         let Some(endpoint) = endpoints.get(template.vendor).and_then(Value::as_object) else { continue };
-        let mut values = BTreeMap::from([("poll_interval".to_owned(), poll.to_owned())]);
+        let mut values = BTreeMap::from([
+            ("poll_interval".to_owned(), poll.to_owned()),
+            ("requests_per_minute".to_owned(), requests_per_minute(template).to_string()),
+        ]);
         for (key, value) in endpoint {
             let Some(value) = value.as_str() else { continue };
             let file = secrets.join(format!("{}-{key}", template.vendor));

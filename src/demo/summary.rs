@@ -30,7 +30,7 @@ pub struct VendorSummary {
     pub missing: usize,
     /// Note markers that stand twice on a record.
     pub doubled: usize,
-    /// Requests of the daemon's account.
+    /// Requests received while nobody but the daemon asked.
     pub api_calls: u64,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A new vendor adds a [`subject::Subject`] and one line `contract!(…)`.
 
-mod door;
-mod jira_sites;
+pub mod door;
+pub mod jira_sites;
 mod promises;
 mod salesforce_org;
 pub mod subject;

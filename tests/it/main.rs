@@ -2,6 +2,7 @@
 
 mod cli;
 mod contract;
+mod customers;
 mod engine;
 mod fixture;
 mod kill;

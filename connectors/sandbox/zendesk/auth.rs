@@ -47,13 +47,20 @@ struct Token {
     refresh_ends: i64,
 }
 
+/// An OAuth client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub id: String,
+    pub secret: String,
+    /// The user that its tokens act as.
+    pub user: u64,
+}
+
 /// Credentials and tokens of one account.
 #[derive(Debug)]
 pub struct Auth {
-    pub client_id: String,
-    pub client_secret: String,
-    /// The user that the client's tokens act as.
-    pub client_user: u64,
+    pub integration: Client,
+    pub reader: Client,
     pub email: String,
     pub api_token: String,
     tokens: HashMap<String, Token>,
@@ -62,12 +69,13 @@ pub struct Auth {
 }
 
 impl Auth {
-    pub fn new(seed: u64, client_user: u64, email: &str) -> Auth {
+    pub fn new(seed: u64, (integration, reader): (u64, u64), email: &str) -> Auth {
         let secret = |name: &[u8]| crate::dice::hex_id(seed, &[b"zendesk", name]);
+        let client =
+            |id: &str, secret: [String; 2], user| Client { id: id.to_owned(), secret: secret.concat(), user };
         Auth {
-            client_id: "dutyd_sync".to_owned(),
-            client_secret: format!("{}{}", secret(b"client"), secret(b"client2")),
-            client_user,
+            integration: client("dutyd_sync", [secret(b"client"), secret(b"client2")], integration),
+            reader: client("demo_reader", [secret(b"reader"), secret(b"reader2")], reader),
             email: email.to_owned(),
             api_token: secret(b"api token"),
             tokens: HashMap::new(),
@@ -101,12 +109,14 @@ impl Auth {
     pub fn grant(&mut self, call: &Call) -> Answer {
         let fields = fields_of(call);
         let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or("");
-        if field("client_id") != self.client_id || field("client_secret") != self.client_secret {
-            return Err(oauth_error(401, "invalid_client", "Client authentication failed."));
-        }
+        let known = [&self.integration, &self.reader]
+            .into_iter()
+            .find(|client| client.id == field("client_id") && client.secret == field("client_secret"));
+        let client =
+            known.ok_or_else(|| oauth_error(401, "invalid_client", "Client authentication failed."))?;
         let now = call.now.as_second();
         let (user, scopes) = match field("grant_type") {
-            "client_credentials" => (self.client_user, field("scope").to_owned()),
+            "client_credentials" => (client.user, field("scope").to_owned()),
             "refresh_token" => {
                 let old = self.tokens.iter().find(|(_, token)| token.refresh == field("refresh_token"));
                 let old = old.filter(|(_, token)| now < token.refresh_ends).map(|(name, _)| name.clone());

@@ -13,9 +13,10 @@ pub const FIELDS_FROM: u64 = 50_000_000_000;
 pub const EVENTS_FROM: u64 = 60_000_000_000;
 pub const BRAND: u64 = 80_000_000_001;
 pub const FORM: u64 = 80_000_000_002;
-/// The account of the integration, and the one of the person behind the API token.
+/// The accounts of the integration, of the person behind the API token, and of one who only looks.
 pub const INTEGRATION_USER: u64 = USERS_FROM + 900;
 pub const OWNER_USER: u64 = USERS_FROM + 901;
+pub const READER_USER: u64 = USERS_FROM + 902;
 /// Who triggers and automations act as.
 pub const SYSTEM_USER: i64 = -1;
 
@@ -175,9 +176,11 @@ impl Book {
             let organization = Some(organization_id(contact.customer));
             book.seed_user((contact_id(index), name, email, "end-user"), zone, (organization, None));
         }
-        for (id, name, login) in
-            [(INTEGRATION_USER, "Dutyd", "dutyd"), (OWNER_USER, "Account Owner", "owner")]
-        {
+        for (id, name, login) in [
+            (INTEGRATION_USER, "Dutyd", "dutyd"),
+            (OWNER_USER, "Account Owner", "owner"),
+            (READER_USER, "Demo Reader", "reader"),
+        ] {
             let email = format!("{login}@{OWN_DOMAIN}");
             book.seed_user((id, name.to_owned(), email, "admin"), "Etc/UTC", (None, None));
         }
