@@ -93,7 +93,7 @@ impl Stage {
             .context("cannot start the sandbox")?;
         let endpoints = running.endpoints();
         write_daemon(&dir, &endpoints, &running.control_url(), webhooks, poll)?;
-        if arguments.log.is_none() {
+        if !replays {
             customers::write_policy(&dir.join("policy"), running.sandbox())?;
         }
         let reader_dir = dir.join("reader");
