@@ -31,6 +31,8 @@ mod normalize;
 mod scan;
 mod setup;
 mod soql;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod write;
 
