@@ -18,6 +18,8 @@ mod schema;
 mod soap;
 mod soql;
 mod store;
+#[cfg(test)]
+mod tests;
 mod time;
 
 use crate::clock::lock;

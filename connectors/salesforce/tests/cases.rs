@@ -129,12 +129,8 @@ fn a_severity_that_somebody_emptied_is_seen_as_that() {
     });
     let change = cleared.unwrap();
     assert!(change.marks.severity_cleared);
-    let last = change
-        .events
-        .iter()
-        .filter(|event| matches!(event.kind, EventKind::MarkChanged { .. }))
-        .next_back()
-        .unwrap();
+    let last =
+        change.events.iter().rfind(|event| matches!(event.kind, EventKind::MarkChanged { .. })).unwrap();
     assert_eq!(last.actor, Actor::Agent, "under our account, but not what we write");
 }
 

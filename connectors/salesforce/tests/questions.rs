@@ -189,7 +189,7 @@ fn the_limit_header_is_read_in_all_its_spellings() {
 
 #[test]
 fn a_long_note_keeps_its_marker_and_fits() {
-    for body in ["é".repeat(5_000), format!("short\n[dutyd:aabbccddeeff]"), String::new()] {
+    for body in ["é".repeat(5_000), "short\n[dutyd:aabbccddeeff]".to_owned(), String::new()] {
         let note = bounded("aabbccddeeff", &body);
         assert!(note.len() <= 4_000);
         assert!(note.ends_with("\n[dutyd:aabbccddeeff]"));
