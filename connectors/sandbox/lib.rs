@@ -73,6 +73,8 @@ pub struct Options {
     pub ends_at: Option<Timestamp>,
     /// Once nothing happens any more, no fault happens either, so that what was begun can be finished.
     pub calm_in_the_end: bool,
+    /// Stepped time that passes after `ends_at` before the world counts as ended: so that pollers see its last changes.
+    pub linger_seconds: i64,
     /// At most so many seconds of stepped time per second on the wall; 0: as fast as it goes.
     pub pace: u32,
     /// A ServiceNow log (`.csv` or `.csv.xz`) in place of the generated world. Stepped time begins at its first row.
@@ -100,6 +102,7 @@ impl Default for Options {
             stepped_from: None,
             ends_at: None,
             calm_in_the_end: false,
+            linger_seconds: 0,
             pace: 0,
             log: None,
             coalesce_seconds: 0,
@@ -166,7 +169,11 @@ impl Sandbox {
             vendors,
             coalesce: Mutex::new(SignedDuration::from_secs(options.coalesce_seconds)),
             post: Post::new()?,
-            life: tokio::sync::Mutex::new(Life { script: Some(script), ends_at: options.ends_at }),
+            life: tokio::sync::Mutex::new(Life {
+                script: Some(script),
+                ends_at: options.ends_at,
+                linger: SignedDuration::from_secs(options.linger_seconds),
+            }),
         };
         if options.log.is_none() {
             stepper.live_through(began_at).await;

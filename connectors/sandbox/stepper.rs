@@ -62,6 +62,8 @@ pub struct Life {
     pub script: Option<Box<dyn Script>>,
     /// Past this instant nothing happens any more.
     pub ends_at: Option<Timestamp>,
+    /// How long the world goes on after that before it counts as ended.
+    pub linger: SignedDuration,
 }
 
 impl Life {
@@ -72,6 +74,12 @@ impl Life {
             self.script = None;
         }
         at.filter(|_| !ended)
+    }
+
+    /// When the world counts as ended; `None`: whenever nothing happens any more.
+    fn over_at(&self) -> Option<Timestamp> {
+        let ends_at = self.ends_at.filter(|_| self.linger > SignedDuration::ZERO)?;
+        Some(ends_at.saturating_add(self.linger).unwrap_or(ends_at))
     }
 
     fn due(&mut self, until: Timestamp) -> Option<crate::world::Happening> {
@@ -104,7 +112,7 @@ impl Stepper {
             (Some(next), Some(until)) if next > until => until,
             (Some(next), _) => next,
             (None, Some(until)) => until,
-            (None, None) => self.clock.now(),
+            (None, None) => life.over_at().unwrap_or(Timestamp::MIN).max(self.clock.now()),
         };
         let window = *crate::clock::lock(&self.coalesce);
         let mut end = target.saturating_add(window).unwrap_or(target);
@@ -116,7 +124,8 @@ impl Stepper {
         self.clock.set(target);
         self.pace.hold(self.clock.now()).await;
         let delivered = self.deliver().await;
-        let ended = life.next_at().is_none() && self.hooks.next_at().is_none();
+        let over = life.over_at().is_none_or(|at| self.clock.now() >= at);
+        let ended = over && life.next_at().is_none() && self.hooks.next_at().is_none();
         Step { now: self.clock.now(), ended, happened, delivered }
     }
 

@@ -11,11 +11,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Per vendor: where its customers are listed, and the names of their id and name there.
-const LISTS: [(&str, &str, &str, &str); 4] = [
+const LISTS: [(&str, &str, &str, &str); 5] = [
     ("servicenow", "companies", "sys_id", "name"),
     ("jira", "organizations", "id", "name"),
     ("jira_dc", "organizations", "id", "name"),
     ("zendesk", "organizations", "id", "name"),
+    ("salesforce", "accounts", "Id", "Name"),
 ];
 
 /// The file of the shipped policy in whose place the demo's customers stand.

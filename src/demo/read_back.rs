@@ -9,6 +9,9 @@ use serde_json::Value;
 /// Requests under way at once.
 const REQUESTS_AT_ONCE: usize = 16;
 
+/// The version of Salesforce's interface that is read.
+const SALESFORCE: &str = "/services/data/v66.0";
+
 /// What one record shows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Shown {
@@ -41,6 +44,7 @@ async fn read_one(vendor: &str, http: &dyn Transport, id: &str) -> anyhow::Resul
         "servicenow" => servicenow(http, id).await,
         "zendesk" => zendesk(http, id).await,
         "jira" => jira(http, id).await,
+        "salesforce" => salesforce(http, id).await,
         other => anyhow::bail!("the demo cannot read back {other:?}"),
     }
 }
@@ -105,6 +109,29 @@ async fn jira(http: &dyn Transport, id: &str) -> anyhow::Result<Shown> {
     }
     let marks = text(&issue["properties"]["dutyd"]["marks"]);
     Ok(Shown { id: id.to_owned(), severity, marker: marks.and_then(|line| Marker::from_line(&line)), notes })
+}
+
+async fn salesforce(http: &dyn Transport, id: &str) -> anyhow::Result<Shown> {
+    let fields = "Dutyd_Severity__c,Dutyd_Marks__c";
+    let record = get(http, &format!("{SALESFORCE}/sobjects/Case/{id}?fields={fields}")).await?;
+    let query = format!(
+        "SELECT%20CommentBody%20FROM%20CaseComment%20WHERE%20ParentId%3D%27{id}%27%20AND%20IsPublished%3Dfalse"
+    );
+    let mut notes = Vec::new();
+    let mut path = Some(format!("{SALESFORCE}/query?q={query}"));
+    while let Some(asked) = path {
+        let page = get(http, &asked).await?;
+        let rows = page["records"].as_array().into_iter().flatten();
+        notes.extend(rows.filter_map(|row| row["CommentBody"].as_str()).flat_map(note_markers));
+        path = text(&page["nextRecordsUrl"]);
+    }
+    let marks = text(&record["Dutyd_Marks__c"]);
+    Ok(Shown {
+        id: id.to_owned(),
+        severity: text(&record["Dutyd_Severity__c"]),
+        marker: marks.and_then(|line| Marker::from_line(&line)),
+        notes,
+    })
 }
 
 fn text(value: &Value) -> Option<String> {

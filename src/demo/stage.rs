@@ -17,6 +17,9 @@ const OURS: &str = ".dutyd-demo";
 /// When the generated world begins, so that the same seed gives the same run on any day.
 const BEGINS_AT: &str = "2026-03-02T08:00:00Z";
 
+/// Time for the slowest vendor to show its last change and for the daemon to poll for it.
+const LINGER_SECONDS: i64 = 15 * 60;
+
 /// How much of the world's time passes per second of the demo.
 const WORLD_HOURS_PER_SECOND: i64 = 8;
 
@@ -32,7 +35,7 @@ pub struct Template {
 const READER_REQUESTS_PER_MINUTE: u32 = 100_000;
 
 /// All vendors the demo shows.
-pub const TEMPLATES: [Template; 4] = [
+pub const TEMPLATES: [Template; 5] = [
     Template {
         vendor: "servicenow",
         text: include_str!("sources/servicenow.toml"),
@@ -42,6 +45,11 @@ pub const TEMPLATES: [Template; 4] = [
     Template { vendor: "jira_dc", text: include_str!("sources/jira_dc.toml"), requests_per_minute: 6_000 },
     // Vendor: the sandbox keeps the limit of a Suite Enterprise plan.
     Template { vendor: "zendesk", text: include_str!("sources/zendesk.toml"), requests_per_minute: 700 },
+    Template {
+        vendor: "salesforce",
+        text: include_str!("sources/salesforce.toml"),
+        requests_per_minute: 6_000,
+    },
 ];
 
 /// A sandbox that runs, and the daemon's directory.
@@ -74,6 +82,7 @@ impl Stage {
             stepped_from: Some(begins_at),
             ends_at,
             calm_in_the_end: true,
+            linger_seconds: LINGER_SECONDS,
             pace: if arguments.log.is_some() { 0 } else { WORLD_HOURS_PER_SECOND as u32 * 3600 },
             log: arguments.log.clone(),
             coalesce_seconds: if arguments.log.is_some() { 60 } else { 0 },

@@ -57,7 +57,12 @@ pub fn happening(zendesk: &Zendesk, account: &mut Account, happening: &Happening
         What::AgentReplied { agent, public, text } => {
             (Who::Agent(*agent), object(vec![("comment", json!({ "body": text, "public": public }))]))
         }
-        What::StatusChanged { to, by } => (*by, object(vec![("status", json!(status_word(*to)))])),
+        What::StatusChanged { to, by } => {
+            // Vendor: only solved tickets are closed, by an automation (support.zendesk.com, "Ticket statuses").
+            let solved = account.book.living_ticket(id).is_some_and(|ticket| ticket.status == "solved");
+            let to = if *to == Status::Closed && !solved { Status::Resolved } else { *to };
+            (*by, object(vec![("status", json!(status_word(to)))]))
+        }
         What::PriorityChanged { to, by } => (*by, object(vec![("priority", json!(priority_word(*to)))])),
         What::TeamChanged { team, agent, by } => {
             let owner = agent.map(agent_id);
