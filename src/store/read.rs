@@ -94,6 +94,8 @@ pub struct SourceRow {
     pub bells_repeated: u64,
     /// Changes that a poll found and no webhook announced.
     pub bells_missed: u64,
+    /// Changes that polls found and a webhook should have announced.
+    pub bells_expected: u64,
     pub hints: u64,
     /// The longest a hint has been waiting.
     pub hint_since: Option<Timestamp>,
@@ -108,8 +110,7 @@ pub struct SourceRow {
 impl SourceRow {
     /// Share of webhooks that did not come, 0 to 1; `None` before there were any.
     pub fn missed_share(&self) -> Option<f64> {
-        let expected = self.bells + self.bells_missed;
-        (self.bells > 0).then(|| self.bells_missed as f64 / expected as f64)
+        (self.bells > 0).then(|| self.bells_missed as f64 / self.bells_expected.max(1) as f64)
     }
 }
 

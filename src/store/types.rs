@@ -58,7 +58,9 @@ pub struct PageSaved {
     pub known: usize,
     /// Hints noted.
     pub hints: usize,
-    /// Changes that a webhook should have told us before.
+    /// Changes of which a webhook should have told us.
+    pub expected: usize,
+    /// Those of which none did.
     pub missed: usize,
 }
 
@@ -66,6 +68,8 @@ pub struct PageSaved {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenHint {
     pub key: CaseKey,
+    /// A webhook asked for it.
+    pub rung: bool,
     /// How often it had been rung when it was taken.
     pub rings: i64,
     /// A webhook asked, somebody may be waiting.

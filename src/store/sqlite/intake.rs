@@ -1,5 +1,6 @@
 //! What comes in: source leases, webhooks, pages, hints and what was fetched for them.
 
+use super::bells::{self, Bell};
 use super::rows::{Held, Known, add_news, at, count, held, insert_case, known, ms, source_id};
 use crate::store::{
     FetchResult, FetchedCase, HintBatch, Incoming, LEASE_LIFE, PageCommit, PageSaved, Result, SourceLease,
@@ -7,18 +8,16 @@ use crate::store::{
 };
 use dutyd_connectors::{Cursor, Hint, Quarantined};
 use dutyd_core::case::CaseKey;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Characters kept of a record that could not be understood.
 const RAW_MAX: usize = 65_536;
 const DAY_MS: i64 = 86_400_000;
 /// A delivery is recognised for this many days besides the current one.
 const DEDUPE_DAYS: i64 = 7;
-/// A webhook that comes this much later than the poll that found its change was late, not lost.
-const LATE_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 pub fn lease_source(
     db: &Connection,
@@ -63,7 +62,6 @@ pub fn note_delivery(db: &Connection, source: &str, hints: &[Hint], now: Timesta
         };
         if is_new {
             ring(db, source, &hint.key.id, Ring { hot: true, rung: true }, now)?;
-            was_late(db, source, &hint.key.id, now)?;
         }
         if hint.delivery_id.is_none() {
             new += 1;
@@ -95,21 +93,6 @@ fn first_time(db: &Connection, source: i64, id: &str, now: Timestamp) -> Result<
     Ok(added == 1)
 }
 
-/// The bell for a change that a poll had found first: it was not missed after all.
-fn was_late(db: &Connection, source: i64, vendor_id: &str, now: Timestamp) -> Result<()> {
-    let since = ms(now) - i64::try_from(LATE_MAX.as_millis()).unwrap_or(0);
-    let late = db
-        .prepare_cached(
-            "UPDATE cases SET missed_at = NULL WHERE source = ?1 AND vendor_id = ?2 AND missed_at > ?3",
-        )?
-        .execute(params![source, vendor_id, since])?;
-    if late > 0 {
-        db.prepare_cached("UPDATE source SET bells_missed = max(0, bells_missed - 1) WHERE id = ?1")?
-            .execute([source])?;
-    }
-    Ok(())
-}
-
 #[derive(Clone, Copy)]
 struct Ring {
     hot: bool,
@@ -135,22 +118,25 @@ pub fn commit_page(
 ) -> Result<PageSaved> {
     let source = held(db, lease)?;
     let mut saved = PageSaved::default();
-    let mut missed = BTreeSet::new();
+    let mut bells = BTreeMap::new();
     for change in &page.changes {
         let known = known(db, source.id, &change.key.id)?;
-        if is_missed(db, source, known, Some((change.revision.at_ms, count(change.revision))), &change.key)? {
-            missed.insert(&change.key.id);
+        let revision = (change.revision.at_ms, count(change.revision));
+        if let Some(bell) = bells::judge(db, source, known, Some(revision), &change.key)? {
+            bells.insert(&change.key.id, (bell, revision.0));
         }
         *(if take_in(db, source, known, change, now)? { &mut saved.changes } else { &mut saved.known }) += 1;
     }
     for hint in &page.hints {
         let known = known(db, source.id, &hint.key.id)?;
         let revision = hint.revision.map(|revision| (revision.at_ms, count(revision)));
+        if let (Some(bell), Some(revision)) =
+            (bells::judge(db, source, known, revision, &hint.key)?, revision)
+        {
+            bells.insert(&hint.key.id, (bell, revision.0));
+        }
         if revision.is_some() && known.is_some_and(|known| known.full >= revision) {
             continue;
-        }
-        if is_missed(db, source, known, revision, &hint.key)? {
-            missed.insert(&hint.key.id);
         }
         ring(db, source.id, &hint.key.id, Ring { hot: source.imported, rung: false }, now)?;
         saved.hints += 1;
@@ -158,32 +144,13 @@ pub fn commit_page(
     for record in &page.quarantined {
         quarantine(db, source.id, record, now)?;
     }
-    for vendor_id in &missed {
-        db.prepare_cached("UPDATE cases SET missed_at = ?3 WHERE source = ?1 AND vendor_id = ?2")?
-            .execute(params![source.id, vendor_id, ms(now)])?;
+    for (vendor_id, (_, at_ms)) in bells.iter().filter(|(_, (bell, _))| *bell == Bell::Missed) {
+        bells::missed(db, source.id, vendor_id, *at_ms)?;
+        saved.missed += 1;
     }
-    saved.missed = missed.len();
+    saved.expected = bells.len();
     move_cursor(db, source, page, saved, now)?;
     Ok(saved)
-}
-
-/// Whether a webhook should have told us of this version before the poll did. Before the first import is done, and as
-/// long as no webhook ever came, nothing is expected.
-fn is_missed(
-    db: &Connection,
-    source: Held,
-    known: Option<Known>,
-    revision: Option<(i64, i64)>,
-    key: &CaseKey,
-) -> Result<bool> {
-    let Some(revision) = revision else { return Ok(false) };
-    if !source.imported || !source.rings || known.is_some_and(|known| known.seen >= revision) {
-        return Ok(false);
-    }
-    let rung = db
-        .prepare_cached("SELECT 1 FROM hint WHERE source = ?1 AND vendor_id = ?2 AND rung")?
-        .exists(params![source.id, key.id])?;
-    Ok(!rung)
 }
 
 /// Puts a change into the inbox unless we have it. Answers whether it was news.
@@ -229,11 +196,11 @@ fn move_cursor(
     let begun = ms(page.begun.unwrap_or(now));
     db.prepare_cached(
         "UPDATE source SET pulled_at = ?2, pages = pages + 1, changes = changes + ?3,
-           bells_missed = bells_missed + ?4, imported = max(imported, ?5),
+           bells_missed = bells_missed + ?4, bells_expected = bells_expected + ?7, imported = max(imported, ?5),
            caught_up_at = CASE WHEN ?5 THEN ?6 ELSE caught_up_at END
          WHERE id = ?1",
     )?
-    .execute(params![source.id, ms(now), saved.changes, saved.missed, !page.more, begun])?;
+    .execute(params![source.id, ms(now), saved.changes, saved.missed, !page.more, begun, saved.expected])?;
     if let Some(next) = &page.next {
         db.prepare_cached("UPDATE source SET cursor_version = ?2, cursor = ?3 WHERE id = ?1")?
             .execute(params![source.id, next.version, next.body])?;
@@ -269,13 +236,13 @@ pub fn take_hints(db: &Connection, lease: &SourceLease, max: usize, now: Timesta
     let mut hints = Vec::new();
     for lane in 0..=1 {
         let mut ready = db.prepare_cached(
-            "SELECT vendor_id, rings, lane FROM hint WHERE source = ?1 AND lane = ?2 AND ready_at <= ?3
+            "SELECT vendor_id, rings, lane, rung FROM hint WHERE source = ?1 AND lane = ?2 AND ready_at <= ?3
              ORDER BY ready_at LIMIT ?4",
         )?;
         let room = max.saturating_sub(hints.len());
         let rows = ready.query_map(params![source.id, lane, ms(now), room], |row| {
             let key = CaseKey::new(lease.source.clone(), row.get::<_, String>(0)?);
-            Ok(TakenHint { key, rings: row.get(1)?, hot: row.get::<_, i64>(2)? == 0 })
+            Ok(TakenHint { key, rings: row.get(1)?, hot: row.get::<_, i64>(2)? == 0, rung: row.get(3)? })
         })?;
         for hint in rows {
             hints.push(hint?);
@@ -302,7 +269,11 @@ pub fn commit_fetched(
         match result {
             FetchResult::Case(change) => {
                 let whole = Incoming { complete: true, ..(**change).clone() };
+                let revision = (whole.revision.at_ms, count(whole.revision));
                 news += usize::from(take_in(db, source, known, &whole, now)?);
+                if hint.rung {
+                    bells::rang(db, source.id, &hint.key.id, known, revision)?;
+                }
             }
             FetchResult::Absent(gone) => {
                 if let Some(known) = known {

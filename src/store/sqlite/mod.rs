@@ -2,6 +2,7 @@
 //!
 //! Durability: WAL with `synchronous = FULL`; nothing is answered before it is on the disk.
 
+mod bells;
 mod intake;
 mod open;
 mod outbox;

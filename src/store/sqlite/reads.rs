@@ -160,7 +160,7 @@ pub fn sources(db: &Connection, now: Timestamp) -> Result<Vec<SourceRow>> {
     let rows: Vec<(i64, SourceRow)> = all(db
         .prepare_cached(
             "SELECT id, name, paused, pulled_at, caught_up_at, imported, cases, pages, changes, bells,
-               bells_repeated, bells_missed, writes FROM source ORDER BY name",
+               bells_repeated, bells_missed, writes, bells_expected FROM source ORDER BY name",
         )?
         .query_map([], |row| {
             let source = SourceRow {
@@ -176,6 +176,7 @@ pub fn sources(db: &Connection, now: Timestamp) -> Result<Vec<SourceRow>> {
                 bells_repeated: row.get(10)?,
                 bells_missed: row.get(11)?,
                 writes: row.get(12)?,
+                bells_expected: row.get(13)?,
                 ..SourceRow::default()
             };
             Ok((row.get(0)?, source))

@@ -45,14 +45,17 @@ pub fn source_id(db: &Connection, name: &str) -> Result<i64> {
 pub struct Held {
     pub id: i64,
     pub imported: bool,
+    /// A webhook has come.
     pub rings: bool,
+    /// One for a write of ours has.
+    pub echoes: bool,
 }
 
 /// Invariant: a lost lease cannot commit (`a_lost_source_lease_cannot_commit`).
 pub fn held(db: &Connection, lease: &SourceLease) -> Result<Held> {
-    db.prepare_cached("SELECT id, imported, bells > 0 FROM source WHERE name = ?1 AND token = ?2")?
+    db.prepare_cached("SELECT id, imported, bells > 0, echoes FROM source WHERE name = ?1 AND token = ?2")?
         .query_row(params![lease.source, lease.token.0], |row| {
-            Ok(Held { id: row.get(0)?, imported: row.get(1)?, rings: row.get(2)? })
+            Ok(Held { id: row.get(0)?, imported: row.get(1)?, rings: row.get(2)?, echoes: row.get(3)? })
         })
         .optional()?
         .ok_or_else(|| StoreError::LeaseLost(lease.source.clone()))
@@ -65,12 +68,19 @@ pub struct Known {
     pub seen: (i64, i64),
     pub full: Option<(i64, i64)>,
     pub digest: Option<i64>,
+    /// The newest version that a poll showed, and the newest that a webhook led to.
+    pub polled_ms: Option<i64>,
+    pub told_ms: Option<i64>,
+    /// The newest that a poll found and no webhook told.
+    pub missed_ms: Option<i64>,
+    /// The newest that a write of ours made.
+    pub ours_ms: Option<i64>,
 }
 
 pub fn known(db: &Connection, source: i64, vendor_id: &str) -> Result<Option<Known>> {
     let found = db
         .prepare_cached(
-            "SELECT id, seen_ms, seen_count, full_ms, full_count, digest FROM cases
+            "SELECT id, seen_ms, seen_count, full_ms, full_count, digest, polled_ms, told_ms, missed_ms, ours_ms FROM cases
              WHERE source = ?1 AND vendor_id = ?2",
         )?
         .query_row(params![source, vendor_id], |row| {
@@ -80,6 +90,10 @@ pub fn known(db: &Connection, source: i64, vendor_id: &str) -> Result<Option<Kno
                 seen: (row.get(1)?, row.get(2)?),
                 full: full.0.zip(full.1),
                 digest: row.get(5)?,
+                polled_ms: row.get(6)?,
+                told_ms: row.get(7)?,
+                missed_ms: row.get(8)?,
+                ours_ms: row.get(9)?,
             })
         })
         .optional()?;

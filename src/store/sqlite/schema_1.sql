@@ -20,10 +20,14 @@ CREATE TABLE source (
   bells INTEGER NOT NULL DEFAULT 0,
   bells_repeated INTEGER NOT NULL DEFAULT 0,
   bells_missed INTEGER NOT NULL DEFAULT 0,
+  bells_expected INTEGER NOT NULL DEFAULT 0,
+  echoes INTEGER NOT NULL DEFAULT 0,
   writes INTEGER NOT NULL DEFAULT 0
 );
 
--- seen_*: the newest version told by anybody. full_*: the newest version that came with its whole history.
+-- seen_*: the newest version told by anybody. full_*: the newest version that came with its whole history. polled_ms: the
+-- newest that a poll showed. told_ms: the newest that a webhook led to. missed_ms: the
+-- newest of which no webhook told. ours_ms: the newest that a write of ours made.
 CREATE TABLE cases (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   source INTEGER NOT NULL,
@@ -38,7 +42,10 @@ CREATE TABLE cases (
   status TEXT,
   moved_at INTEGER,
   updated_at INTEGER,
-  missed_at INTEGER,
+  missed_ms INTEGER,
+  ours_ms INTEGER,
+  polled_ms INTEGER,
+  told_ms INTEGER,
   UNIQUE (source, vendor_id)
 );
 CREATE INDEX cases_number ON cases (number);

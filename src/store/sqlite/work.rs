@@ -239,7 +239,7 @@ fn refetch(db: &Connection, case: i64, now: Timestamp) -> Result<()> {
 /// For receipts: the version that our own write made.
 pub fn note_revision(db: &Connection, case: i64, revision: dutyd_core::case::Revision) -> Result<()> {
     db.prepare_cached(
-        "UPDATE cases SET seen_ms = ?2, seen_count = ?3, digest = NULL
+        "UPDATE cases SET seen_ms = ?2, seen_count = ?3, digest = NULL, ours_ms = ?2
          WHERE id = ?1 AND (seen_ms, seen_count) < (?2, ?3)",
     )?
     .execute([case, revision.at_ms, count(revision)])?;
