@@ -3,12 +3,16 @@
 mod cli;
 mod contract;
 mod customers;
+mod e2e;
+mod echo;
 mod engine;
 mod fixture;
+mod hostile;
 mod kill;
 mod play;
 mod run;
 mod servicenow;
 mod store;
 mod tidy;
+mod webhooks;
 mod zendesk;

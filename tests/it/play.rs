@@ -1,20 +1,31 @@
 //! A play: a sandbox that owns the clock, the real `dutyd run` beside it, killed and started again as often as a test
 //! likes, until its world has ended and everything is drained. Then all records are read back and held against the oracle.
 
+use dutyd::daemon::DATABASE;
 use dutyd::demo::{Stage, Summary, VendorSummary, account};
+use dutyd::store::sqlite::SqliteStore;
+use dutyd::store::{Store, open_state};
+use dutyd_core::decide::Decision;
+use dutyd_core::state::CaseState;
 use dutyd_sandbox::faults::{Fault, Match, Order, When};
 use dutyd_sandbox::hooks::{Kill, Knobs};
+use dutyd_sandbox::journal::Entry;
+use dutyd_sandbox::vendor::Command;
 use dutyd_sandbox::{Inner, Options};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A daemon that has not ended by then hangs.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The daemon's account at the vendor.
+pub const DAEMONS_ACCOUNT: &str = "dutyd.integration";
 
 /// How often the daemon polls.
 pub const POLL: SignedDuration = SignedDuration::from_mins(5);
@@ -85,8 +96,12 @@ pub struct Play {
 
 impl Play {
     pub async fn of(options: Options) -> Self {
+        Self::polling(options, POLL).await
+    }
+
+    pub async fn polling(options: Options, every: SignedDuration) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let poll = format!("{}s", POLL.as_secs());
+        let poll = format!("{}s", every.as_secs());
         let stage = Stage::raise(&dir.path().join("dutyd"), options, &poll).await.expect("a stage");
         Self { stage, kills: 0, _dir: dir, child: None }
     }
@@ -101,8 +116,8 @@ impl Play {
         hooks.set_knobs(Knobs { to: hooks.knobs().to, ..knobs });
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_dutyd"));
+    fn dutyd(&self, arguments: &[&str]) -> process::Command {
+        let mut command = process::Command::new(env!("CARGO_BIN_EXE_dutyd"));
         command.args(arguments).arg("--config").arg(&self.stage.dir);
         command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").stdout(Stdio::piped());
         command.stderr(Stdio::piped());
@@ -110,7 +125,7 @@ impl Play {
     }
 
     fn begin(&mut self) -> u32 {
-        let child = self.command(&["run"]).spawn().expect("dutyd runs");
+        let child = self.dutyd(&["run"]).spawn().expect("dutyd runs");
         let pid = child.id();
         self.child = Some(child);
         pid
@@ -167,6 +182,33 @@ impl Play {
         self.stage.dir.join("state")
     }
 
+    /// What the daemon remembers of each case, and all it decided about it.
+    pub async fn memory(&self) -> Vec<(CaseState, Vec<Decision>)> {
+        let store = SqliteStore::open_to_read(&self.state_dir().join(DATABASE)).expect("a database");
+        let rows = store.states(0, 10_000).await.expect("states");
+        let mut memory = Vec::new();
+        for row in rows {
+            let decisions = store.decisions(row.case).await.expect("decisions");
+            let decisions = decisions.into_iter().map(|row| row.decision).collect();
+            memory.push((open_state(&row.state).expect("a state"), decisions));
+        }
+        memory
+    }
+
+    /// How often the daemon wrote to the vendor.
+    pub fn writes(&self) -> usize {
+        let journal = self.sandbox().journal.since(0, Some("servicenow"));
+        let is_write = |entry: &&Entry| entry.method == "PATCH" && entry.user == DAEMONS_ACCOUNT;
+        journal.iter().filter(is_write).count()
+    }
+
+    /// What somebody does in the vendor's own tool.
+    pub fn act(&self, command: &Command) -> Value {
+        let sandbox = self.sandbox();
+        let vendor = sandbox.vendor("servicenow").expect("ServiceNow plays");
+        vendor.command(command, sandbox.stage.clock.now()).expect("an order that the vendor knows")
+    }
+
     /// Read back and compared.
     pub async fn summary(&self) -> Summary {
         account(&self.stage).await.expect("an account")
@@ -179,6 +221,16 @@ impl Play {
         assert!(vendor.flagged > 0 && vendor.notes > 0, "{what}: {vendor:?}");
         assert_eq!((vendor.missing, vendor.doubled), (0, 0), "{what}: {vendor:?}");
         vendor
+    }
+
+    /// A command beside the daemon or after it.
+    pub fn ask(&self, arguments: &[&str]) -> Output {
+        self.dutyd(arguments).output().expect("dutyd runs")
+    }
+
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.ask(&[arguments, &["--format", "json"]].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {output:?}"))
     }
 }
 

@@ -570,11 +570,20 @@ async fn missed_webhooks_are_counted_and_late_ones_are_not(make: MakeStore) {
     bed.store().note_delivery(SOURCE, vec![hint("a", Some("d1"))], start()).await.expect("noted");
     let saved = bed.page(&lease, &[("a", 2), ("b", 2), ("c", 2)], false).await.expect("saved");
     assert_eq!(saved.missed, 2, "a was rung");
-    bed.store()
-        .note_delivery(SOURCE, vec![hint("c", Some("d2"))], start() + minutes(1))
-        .await
-        .expect("noted");
-    assert_eq!(missed(&bed.store().sources(start()).await.expect("read")), (1, Some(0.25)), "c came late");
+    for (id, version, delivery) in [("b", 3, "d2"), ("c", 2, "d3")] {
+        let rung = vec![hint(id, Some(delivery))];
+        bed.store().note_delivery(SOURCE, rung, start() + minutes(1)).await.expect("noted");
+        let hints = bed.store().take_hints(&lease, 10, start() + minutes(1)).await.expect("taken").hints;
+        let hint = hints.into_iter().find(|hint| hint.key == key(id)).expect("rung");
+        let sealed = Box::new(seal_change(change(id, version)).expect("sealed"));
+        let fetched = FetchedCase { hint, result: FetchResult::Case(sealed) };
+        bed.store().commit_fetched(&lease, vec![fetched], start() + minutes(1)).await.expect("committed");
+    }
+    assert_eq!(
+        missed(&bed.store().sources(start()).await.expect("read")),
+        (1, Some(1.0 / 3.0)),
+        "c came late, b changed again"
+    );
 }
 
 async fn quarantined_records_are_kept_and_can_be_fetched_again(make: MakeStore) {

@@ -1,0 +1,82 @@
+//! What the README tells people to type, typed.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn dutyd(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dutyd"));
+    command.args(arguments).current_dir(dir).env_remove("RUST_LOG").env("NO_COLOR", "1");
+    command.output().expect("dutyd runs")
+}
+
+/// The one JSON document on standard output.
+fn json(dir: &Path, arguments: &[&str]) -> Value {
+    let output = dutyd(dir, &[arguments, &["--format", "json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {output:?}"))
+}
+
+#[test]
+fn the_readmes_demo_prints_one_object_and_leaves_what_status_list_and_explain_answer_from() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let summary = json(dir.path(), &["demo", "--seconds", "3"]);
+    let vendors = summary["vendors"].as_object().expect("vendors");
+    assert!(vendors.contains_key("servicenow"));
+    for (name, vendor) in vendors {
+        let figure = |key: &str| vendor[key].as_u64().unwrap_or_else(|| panic!("{name}.{key} in {summary}"));
+        for key in ["cases", "flagged", "notes", "api_calls"] {
+            assert!(figure(key) > 0, "{name}.{key} in {summary}");
+        }
+        assert_eq!((figure("missing"), figure("doubled")), (0, 0), "{name} in {summary}");
+    }
+
+    let config = ["--config", "dutyd-demo"];
+    let status = json(dir.path(), &[&config[..], &["status"]].concat());
+    assert_eq!(status["sources"].as_array().map(Vec::len), Some(vendors.len()));
+    assert!(
+        status["sources"].as_array().expect("sources").iter().all(|source| source["row"]["imported"] == true)
+    );
+    let list = json(dir.path(), &[&config[..], &["list"]].concat());
+    let flag = &list["flags"][0];
+    let case = format!(
+        "{}/{}",
+        flag["source"].as_str().expect("a source"),
+        flag["number"].as_str().expect("a number")
+    );
+    let told = json(dir.path(), &[&config[..], &["explain", &case]].concat());
+    assert_eq!(told["case"]["number"], flag["number"]);
+    let text = dutyd(dir.path(), &[&config[..], &["explain", &case]].concat());
+    assert!(
+        String::from_utf8_lossy(&text.stdout).contains(flag["why"].as_str().expect("a reason")),
+        "{text:?}"
+    );
+}
+
+#[test]
+fn a_directory_that_is_not_a_demos_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let precious = dir.path().join("dutyd-demo/precious");
+    std::fs::create_dir(dir.path().join("dutyd-demo")).expect("a folder");
+    std::fs::write(&precious, "mine").expect("a file");
+    let output = dutyd(dir.path(), &["demo", "--seconds", "1", "--format", "json"]);
+    assert_ne!(output.status.code(), Some(0));
+    assert!(output.stdout.is_empty(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--dir"), "{output:?}");
+    assert_eq!(std::fs::read_to_string(&precious).expect("still there"), "mine");
+}
+
+/// Where the README says the real log lies, seen from the project.
+const LOG: &str = "../shared/data/servicenow-incident-log/incident_event_log.csv.xz";
+
+#[test]
+fn the_real_log_is_read_to_its_last_row_where_it_is_there() {
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join(LOG);
+    if !log.exists() {
+        println!("not run: log absent");
+        return;
+    }
+    let replay = dutyd_sandbox::log::read(&log).expect("the log can be read");
+    assert_eq!(replay.ends.len(), 24_918);
+    assert!(replay.ends.iter().any(|end| !end.made_sla) && replay.ends.iter().any(|end| end.made_sla));
+}
