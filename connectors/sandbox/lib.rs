@@ -79,7 +79,7 @@ pub struct Options {
     pub pace: u32,
     /// A ServiceNow log (`.csv` or `.csv.xz`) in place of the generated world. Stepped time begins at its first row.
     pub log: Option<PathBuf>,
-    /// Happenings within this window pass in one `wait`.
+    /// Each `wait` lasts at least so long: what falls due within the window is served together, at its end.
     pub coalesce_seconds: i64,
     /// Webhook address and misfortune. With `calm` only the address counts.
     pub webhooks: Knobs,

@@ -103,6 +103,11 @@ impl Stepper {
     /// The daemon has nothing to do until `until`: time jumps to it or to what happens before.
     pub async fn wait(&self, until: Option<Timestamp>) -> Step {
         let mut life = self.life.lock().await;
+        // First what is due already: whoever waits has the same time as the one who rings, and signatures are fresh.
+        let delivered = self.deliver().await;
+        if delivered > 0 {
+            return self.step(&mut life, 0, delivered);
+        }
         let next = [life.next_at(), self.hooks.next_at()].into_iter().flatten().min();
         if let Some(faults) = self.faults.as_ref().filter(|_| life.script.is_none()) {
             faults.calm();
@@ -115,15 +120,15 @@ impl Stepper {
             (None, None) => life.over_at().unwrap_or(Timestamp::MIN).max(self.clock.now()),
         };
         let window = *crate::clock::lock(&self.coalesce);
-        let mut end = target.saturating_add(window).unwrap_or(target);
-        if let Some(until) = until {
-            end = end.min(until.max(target));
-        }
-        // A window is for happenings; with none in it, time must not run past the deliveries.
-        let happened = self.happen(&mut life, end.max(self.clock.now()));
-        self.clock.set(target);
+        // Time jumps to the end of the window, so that whoever waits inside it is served once, not at each instant.
+        let end = target.saturating_add(window).unwrap_or(target).max(self.clock.now());
+        let happened = self.happen(&mut life, end);
+        self.clock.set(end);
         self.pace.hold(self.clock.now()).await;
-        let delivered = self.deliver().await;
+        self.step(&mut life, happened, 0)
+    }
+
+    fn step(&self, life: &mut Life, happened: usize, delivered: usize) -> Step {
         let over = life.over_at().is_none_or(|at| self.clock.now() >= at);
         let ended = over && life.next_at().is_none() && self.hooks.next_at().is_none();
         Step { now: self.clock.now(), ended, happened, delivered }
@@ -137,7 +142,8 @@ impl Stepper {
             total.happened += step.happened;
             total.delivered += step.delivered;
             (total.now, total.ended) = (step.now, step.ended);
-            if step.now >= to {
+            if step.now >= to && step.delivered == 0 {
+                total.delivered += self.deliver().await;
                 return total;
             }
         }

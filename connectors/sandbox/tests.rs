@@ -227,8 +227,10 @@ async fn a_write_of_ours_rings_signed_and_collapsed() {
     for why in ["one", "two"] {
         call(&sandbox, "PATCH", &path, json!({ "u_dutyd_why": why })).await;
     }
+    let due = sandbox.inner.stepper.wait(None).await;
+    assert_eq!((due.delivered, due.ended), (0, false), "time first, then the bell at that time");
     let step = sandbox.inner.stepper.wait(None).await;
-    assert_eq!((step.delivered, step.ended), (1, true));
+    assert_eq!((step.delivered, step.ended, step.now), (1, true, due.now));
     let received = receiver.0.lock().unwrap().clone();
     let [(stamp, signature, body)] = received.as_slice() else { panic!("{received:?}") };
     assert_eq!(*stamp, step.now.as_second().to_string());

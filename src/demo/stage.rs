@@ -23,6 +23,9 @@ const LINGER_SECONDS: i64 = 15 * 60;
 /// How much of the world's time passes per second of the demo.
 const WORLD_HOURS_PER_SECOND: i64 = 8;
 
+/// A year of log goes by in steps of at least this length; a flag is late by at most one.
+const LOG_WINDOW_SECONDS: i64 = 300;
+
 /// One vendor of the sandbox and the text of its connector file, with `{key}` for what the sandbox says of itself.
 pub struct Template {
     pub vendor: &'static str,
@@ -85,7 +88,7 @@ impl Stage {
             linger_seconds: LINGER_SECONDS,
             pace: if arguments.log.is_some() { 0 } else { WORLD_HOURS_PER_SECOND as u32 * 3600 },
             log: arguments.log.clone(),
-            coalesce_seconds: if arguments.log.is_some() { 60 } else { 0 },
+            coalesce_seconds: if arguments.log.is_some() { LOG_WINDOW_SECONDS } else { 0 },
             ..Options::default()
         };
         Self::raise(&arguments.dir, options, if arguments.log.is_some() { "15m" } else { "5m" }).await
@@ -95,18 +98,19 @@ impl Stage {
     pub async fn raise(dir: &Path, options: Options, poll: &str) -> anyhow::Result<Self> {
         let dir = emptied(dir)?;
         let webhooks = free_address()?;
+        let rhythm = Rhythm { poll, window_seconds: options.coalesce_seconds };
         let (seed, ends_at, replays) = (options.seed, options.ends_at, options.log.is_some());
         let knobs = Knobs { to: Some(format!("http://{webhooks}")), ..options.webhooks.clone() };
         let running = Sandbox::start(Options { webhooks: knobs, ..options })
             .await
             .context("cannot start the sandbox")?;
         let endpoints = running.endpoints();
-        write_daemon(&dir, &endpoints, &running.control_url(), webhooks, poll)?;
+        write_daemon(&dir, &endpoints, &running.control_url(), webhooks, rhythm)?;
         if !replays {
             customers::write_policy(&dir.join("policy"), running.sandbox())?;
         }
         let reader_dir = dir.join("reader");
-        write_sources(&reader_dir, &as_reader(&endpoints), poll, |_| READER_REQUESTS_PER_MINUTE)?;
+        write_sources(&reader_dir, &as_reader(&endpoints), rhythm, |_| READER_REQUESTS_PER_MINUTE)?;
         let begins_at = running.sandbox().inner.stage.clock.now();
         Ok(Self { running, dir, reader_dir, begins_at, ends_at, seed, replays })
     }
@@ -116,6 +120,16 @@ fn vendors(arguments: &Arguments) -> Vec<String> {
     let shown = TEMPLATES.iter().map(|template| template.vendor.to_owned());
     if arguments.log.is_some() { vec!["servicenow".to_owned()] } else { shown.collect() }
 }
+
+/// How often the daemon polls, and by how much the steps of time may delay it.
+#[derive(Clone, Copy)]
+struct Rhythm<'a> {
+    poll: &'a str,
+    window_seconds: i64,
+}
+
+/// How late ServiceNow's sandbox shows a change at most.
+const LAG_SECONDS: i64 = 10;
 
 /// An empty directory; one that is neither empty nor ours is refused.
 fn emptied(dir: &Path) -> anyhow::Result<PathBuf> {
@@ -153,7 +167,7 @@ fn write_daemon(
     endpoints: &Value,
     control_url: &str,
     webhooks: SocketAddr,
-    poll: &str,
+    rhythm: Rhythm<'_>,
 ) -> anyhow::Result<()> {
     make_dir(&dir.join("state"))?;
     let shown = dir.display();
@@ -164,13 +178,13 @@ fn write_daemon(
          [sandbox]\nclock = \"{control_url}\"\n"
     );
     std::fs::write(dir.join("dutyd.toml"), settings)?;
-    write_sources(dir, endpoints, poll, |template| template.requests_per_minute)
+    write_sources(dir, endpoints, rhythm, |template| template.requests_per_minute)
 }
 
 fn write_sources(
     dir: &Path,
     endpoints: &Value,
-    poll: &str,
+    rhythm: Rhythm<'_>,
     requests_per_minute: fn(&Template) -> u32,
 ) -> anyhow::Result<()> {
     let (connectors, secrets) = (dir.join("connectors"), dir.join("secrets"));
@@ -179,7 +193,8 @@ fn write_sources(
     for template in &TEMPLATES {
         let Some(endpoint) = endpoints.get(template.vendor).and_then(Value::as_object) else { continue };
         let mut values = BTreeMap::from([
-            ("poll_interval".to_owned(), poll.to_owned()),
+            ("poll_interval".to_owned(), rhythm.poll.to_owned()),
+            ("lag_seconds".to_owned(), (LAG_SECONDS + rhythm.window_seconds).to_string()),
             ("requests_per_minute".to_owned(), requests_per_minute(template).to_string()),
         ]);
         for (key, value) in endpoint {
