@@ -7,6 +7,7 @@ pub mod jira_sites;
 mod promises;
 mod salesforce_org;
 pub mod subject;
+mod table;
 pub mod world;
 
 /// One test per promise, calm and hostile. The order is the numbering of the contract.

@@ -3,6 +3,7 @@
 mod cli;
 mod contract;
 mod customers;
+mod demo;
 mod e2e;
 mod echo;
 mod engine;
