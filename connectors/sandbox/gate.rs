@@ -3,7 +3,7 @@
 
 use crate::clock::{Clock, Stopwatch, pause};
 use crate::faults::{Fault, Seen, When};
-use crate::journal::{Entry, Journal, SHOWN_MAX};
+use crate::journal::{Entry, Journal, PATH_SHOWN_MAX, SHOWN_MAX};
 use crate::route::{Account, BODY_MAX, code, plain};
 use crate::vendor::{Stage, Vendor};
 use axum::Router;
@@ -124,16 +124,17 @@ impl Gate {
     ) {
         let user =
             response.extensions().get::<Account>().map_or_else(String::new, |account| account.0.clone());
-        let cut = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_MAX)]).into_owned();
+        let cut =
+            |bytes: &[u8], max: usize| String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned();
         self.journal.record(Entry {
             seq: 0,
             at: clock.now(),
             vendor: self.vendor.name().to_owned(),
             method,
-            path: cut(path.as_bytes()),
+            path: cut(path.as_bytes(), PATH_SHOWN_MAX),
             user,
             status: response.status().as_u16(),
-            body: cut(body),
+            body: cut(body, SHOWN_MAX),
             duration_ms,
             fault: fault.map(|(when, fault)| format!("{when:?} {fault:?}")),
         });

@@ -9,7 +9,11 @@ use std::sync::Mutex;
 
 /// The ring keeps this many entries; older ones are dropped, the counters stay.
 pub const ENTRIES_MAX: usize = 100_000;
-/// So much of a request's address and of its body is kept.
+/// All entries together keep about so many bytes of text; beyond it the oldest are dropped too.
+pub const BYTES_MAX: usize = 128 * 1024 * 1024;
+/// So much of a request's address is kept: longer ones are refused by most servers, so whole ones can be sent again.
+pub const PATH_SHOWN_MAX: usize = 8_192;
+/// So much of a request's body is kept.
 pub const SHOWN_MAX: usize = 1_000;
 
 #[derive(Clone, Debug, Serialize)]
@@ -18,7 +22,7 @@ pub struct Entry {
     pub at: Timestamp,
     pub vendor: String,
     pub method: String,
-    /// Path and query as received, cut at `SHOWN_MAX`.
+    /// Path and query as received, cut at `PATH_SHOWN_MAX`.
     pub path: String,
     pub user: String,
     pub status: u16,
@@ -47,7 +51,13 @@ pub struct Journal {
 struct State {
     seq: u64,
     ring: VecDeque<Entry>,
+    /// Of the texts in the ring.
+    bytes: usize,
     counts: BTreeMap<String, Counts>,
+}
+
+fn weight(entry: &Entry) -> usize {
+    entry.path.len() + entry.body.len()
 }
 
 impl Journal {
@@ -63,10 +73,12 @@ impl Journal {
         *counts.by_account.entry(entry.user.clone()).or_default() += 1;
         *counts.by_method.entry(entry.method.clone()).or_default() += 1;
         *counts.by_status.entry(entry.status).or_default() += 1;
-        if state.ring.len() == ENTRIES_MAX {
-            state.ring.pop_front();
-        }
+        state.bytes += weight(&entry);
         state.ring.push_back(entry);
+        while state.ring.len() > ENTRIES_MAX || state.bytes > BYTES_MAX {
+            let Some(oldest) = state.ring.pop_front() else { break };
+            state.bytes -= weight(&oldest);
+        }
     }
 
     /// Entries with a number above `since`, oldest first.
