@@ -81,11 +81,10 @@ fn first_time(db: &Connection, source: i64, id: &str, now: Timestamp) -> Result<
     let mut first = [0; 8];
     first.copy_from_slice(&hash.finalize()[..8]);
     let (hash, today) = (i64::from_be_bytes(first), ms(now).div_euclid(DAY_MS));
-    let mut before = db.prepare_cached("SELECT 1 FROM delivery WHERE day = ?1 AND hash = ?2")?;
-    for day in today - DEDUPE_DAYS..today {
-        if before.exists([day, hash])? {
-            return Ok(false);
-        }
+    let days: Vec<String> = (1..=DEDUPE_DAYS).map(|ago| format!("?1 - {ago}")).collect();
+    let before = format!("SELECT 1 FROM delivery WHERE day IN ({}) AND hash = ?2", days.join(", "));
+    if db.prepare_cached(&before)?.exists([today, hash])? {
+        return Ok(false);
     }
     let added = db
         .prepare_cached("INSERT INTO delivery VALUES (?1, ?2) ON CONFLICT DO NOTHING")?

@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
-use writer::Writer;
+use writer::{Keep, Writer};
 
 pub use open::Start;
 
@@ -55,7 +55,7 @@ impl SqliteStore {
             tracing::warn!(
                 "the database is an older copy: reading all sources again, asking before each write"
             );
-            store.writer.write(move |db| upkeep::distrust(db, now)).await?;
+            store.writer.write(Keep::Now, move |db| upkeep::distrust(db, now)).await?;
         }
         Ok(store)
     }
@@ -107,12 +107,12 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn recover(&self, now: Timestamp) -> Result<()> {
-        self.writer.write(move |db| upkeep::recover(db, now)).await
+        self.writer.write(Keep::Now, move |db| upkeep::recover(db, now)).await
     }
 
     async fn lease_source(&self, source: &str, token: Token, now: Timestamp) -> Result<Option<SourceLease>> {
         let source = source.to_owned();
-        self.writer.write(move |db| intake::lease_source(db, source, token, now)).await
+        self.writer.write(Keep::Now, move |db| intake::lease_source(db, source, token, now)).await
     }
 
     async fn cursor(&self, source: &str) -> Result<Option<Cursor>> {
@@ -122,12 +122,12 @@ impl Store for SqliteStore {
 
     async fn note_delivery(&self, source: &str, hints: Vec<Hint>, now: Timestamp) -> Result<usize> {
         let source = source.to_owned();
-        self.writer.write(move |db| intake::note_delivery(db, &source, &hints, now)).await
+        self.writer.write(Keep::Now, move |db| intake::note_delivery(db, &source, &hints, now)).await
     }
 
     async fn commit_page(&self, lease: &SourceLease, page: PageCommit, now: Timestamp) -> Result<PageSaved> {
         let lease = lease.clone();
-        self.writer.write(move |db| intake::commit_page(db, &lease, &page, now)).await
+        self.writer.write(Keep::Now, move |db| intake::commit_page(db, &lease, &page, now)).await
     }
 
     async fn take_hints(&self, lease: &SourceLease, max: usize, now: Timestamp) -> Result<HintBatch> {
@@ -137,7 +137,7 @@ impl Store for SqliteStore {
             return Ok(HintBatch { hints: Vec::new(), next_at });
         }
         let lease = lease.clone();
-        self.writer.write(move |db| intake::take_hints(db, &lease, max, now)).await
+        self.writer.write(Keep::Later, move |db| intake::take_hints(db, &lease, max, now)).await
     }
 
     async fn commit_fetched(
@@ -147,7 +147,7 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<usize> {
         let lease = lease.clone();
-        self.writer.write(move |db| intake::commit_fetched(db, &lease, &fetched, now)).await
+        self.writer.write(Keep::Now, move |db| intake::commit_fetched(db, &lease, &fetched, now)).await
     }
 
     async fn lease_due(&self, token: Token, max: usize, now: Timestamp) -> Result<DueBatch> {
@@ -155,7 +155,7 @@ impl Store for SqliteStore {
         if !outlook.waking && outlook.next_at.is_none_or(|at| at > now) {
             return Ok(DueBatch { cases: Vec::new(), next_at: outlook.next_at });
         }
-        let leased = self.writer.write(move |db| work::lease_due(db, token, max, now)).await?;
+        let leased = self.writer.write(Keep::Later, move |db| work::lease_due(db, token, max, now)).await?;
         self.read(move |db| work::load(db, leased, token)).await
     }
 
@@ -165,7 +165,7 @@ impl Store for SqliteStore {
         watched: Watched,
         now: Timestamp,
     ) -> Result<usize> {
-        self.writer.write(move |db| work::commit_outcomes(db, &outcomes, watched, now)).await
+        self.writer.write(Keep::Now, move |db| work::commit_outcomes(db, &outcomes, watched, now)).await
     }
 
     async fn lease_actions(
@@ -181,7 +181,7 @@ impl Store for SqliteStore {
             return Ok(ActionBatch { next_at, ..ActionBatch::default() });
         }
         let lease = lease.clone();
-        self.writer.write(move |db| outbox::lease_actions(db, &lease, token, brakes, now)).await
+        self.writer.write(Keep::Now, move |db| outbox::lease_actions(db, &lease, token, brakes, now)).await
     }
 
     async fn settle(
@@ -191,16 +191,16 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<usize> {
         let lease = lease.clone();
-        self.writer.write(move |db| outbox::settle(db, &lease, &settlements, now)).await
+        self.writer.write(Keep::Now, move |db| outbox::settle(db, &lease, &settlements, now)).await
     }
 
     async fn wake_all(&self, epoch: &str, now: Timestamp) -> Result<()> {
         let epoch = epoch.to_owned();
-        self.writer.write(move |db| upkeep::wake_all(db, &epoch, now)).await
+        self.writer.write(Keep::Now, move |db| upkeep::wake_all(db, &epoch, now)).await
     }
 
     async fn sweep(&self, retention: Retention, now: Timestamp) -> Result<Swept> {
-        let swept = self.writer.write(move |db| upkeep::sweep(db, retention, now)).await?;
+        let swept = self.writer.write(Keep::Now, move |db| upkeep::sweep(db, retention, now)).await?;
         let path = self.path.clone();
         // Outside of the writer's transaction, where a checkpoint could not run.
         self.read(move |db| upkeep::shrink_log(db, &path)).await?;
@@ -208,7 +208,7 @@ impl Store for SqliteStore {
     }
 
     async fn order(&self, order: Order, now: Timestamp) -> Result<usize> {
-        self.writer.write(move |db| upkeep::order(db, order, now)).await
+        self.writer.write(Keep::Now, move |db| upkeep::order(db, order, now)).await
     }
 
     async fn find_cases(&self, name: &str) -> Result<Vec<StateRow>> {

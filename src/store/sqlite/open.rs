@@ -2,6 +2,7 @@
 //! unclean stop.
 
 use crate::store::StoreError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -71,6 +72,9 @@ pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 fn settle_in(connection: &Connection, last: &str) -> Result<(), StoreError> {
     connection.busy_timeout(std::time::Duration::from_secs(30))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Without it SQLite prepares a statement again each time a value is bound that a partial index might know: a third
+    // of the writer's time. <https://www.sqlite.org/c3ref/c_dbconfig_defensive.html#sqlitedbconfigenableqpsg>
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA {last};"
     ))?;

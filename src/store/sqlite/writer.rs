@@ -15,6 +15,15 @@ const BATCH_MAX: usize = 512;
 /// A request: given the connection it runs, given an error it only passes that on.
 type Work = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Answer + Send>;
 
+/// What must be on the disk before the sender goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// This request and all before it.
+    Now,
+    /// Nothing: a power cut may undo it, never without what came after it. For leases of work that is here, not sent.
+    Later,
+}
+
 /// What a request came to before the commit, and how to tell its sender once the commit is known.
 struct Answer {
     failed: Option<StoreError>,
@@ -22,7 +31,7 @@ struct Answer {
 }
 
 enum Request {
-    Work(Work),
+    Work(Work, Keep),
     Close(oneshot::Sender<()>),
 }
 
@@ -68,10 +77,11 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Runs `work` inside a transaction that others may share; returns once it is on the disk. An error undoes what
+    /// Runs `work` inside a transaction that others may share; returns once it is kept. An error undoes what
     /// `work` did, and nothing else.
     pub async fn write<T: Send + 'static>(
         &self,
+        keep: Keep,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (told, answer) = oneshot::channel();
@@ -85,7 +95,7 @@ impl Writer {
             Answer { failed, tell }
         });
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
-        queue.send(Request::Work(work)).await.map_err(|_| StoreError::Closed)?;
+        queue.send(Request::Work(work, keep)).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -108,10 +118,16 @@ fn serve(
     while let Some(request) = requests.blocking_recv() {
         let mut batch = Vec::new();
         let mut close = None;
+        let mut keep = Keep::Later;
         let mut next = Some(request);
         while let Some(request) = next.take() {
             match request {
-                Request::Work(work) => batch.push(work),
+                Request::Work(work, wanted) => {
+                    batch.push(work);
+                    if wanted == Keep::Now {
+                        keep = Keep::Now;
+                    }
+                }
                 Request::Close(told) => close = Some(told),
             }
             if close.is_none() && batch.len() < BATCH_MAX {
@@ -119,7 +135,7 @@ fn serve(
             }
         }
         match &broken {
-            None => broken = commit_together(connection, batch),
+            None => broken = commit_together(connection, batch, keep),
             // After a failed write or sync nothing is tried again: what the disk holds is unknown.
             Some(error) => batch.into_iter().for_each(|work| pass_on(work, error)),
         }
@@ -138,12 +154,17 @@ fn pass_on(work: Work, error: &StoreError) {
 }
 
 /// One transaction for all of `batch`, a savepoint for each. Answers the error that makes the store unusable, if any.
-fn commit_together(connection: &Connection, batch: Vec<Work>) -> Option<StoreError> {
+fn commit_together(connection: &Connection, batch: Vec<Work>, keep: Keep) -> Option<StoreError> {
     if batch.is_empty() {
         return None;
     }
     let mut answers = Vec::with_capacity(batch.len());
-    let mut outcome = run(connection, "BEGIN IMMEDIATE");
+    // In WAL mode NORMAL leaves the sync to the next transaction that asks for one.
+    let synchronous = match keep {
+        Keep::Now => "PRAGMA synchronous = FULL",
+        Keep::Later => "PRAGMA synchronous = NORMAL",
+    };
+    let mut outcome = run(connection, synchronous).and_then(|()| run(connection, "BEGIN IMMEDIATE"));
     for work in batch {
         match &outcome {
             Ok(()) => outcome = guarded(connection, work, &mut answers),
