@@ -3,7 +3,8 @@
 use super::source::Source;
 use super::{EngineError, Shared, Tick, Unit};
 use crate::store::{
-    DueCase, FactsRead, NewFlag, OutcomeCommit, StoreError, Watched, open_news, open_state, seal_state,
+    DueBatch, DueCase, FactsRead, NewFlag, OutcomeCommit, StoreError, Watched, open_news, open_state,
+    seal_state,
 };
 use async_trait::async_trait;
 use dutyd_core::around::GroupKind;
@@ -21,6 +22,8 @@ use std::sync::{Arc, Mutex};
 const BATCH_MAX: usize = 256;
 /// Fewer cases than this are not worth another thread.
 const PER_THREAD_MIN: usize = 16;
+/// Cases leased ahead are left to be leased again if they were not judged within this. Less than the life of a lease.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// A case whose stored state cannot be read is looked at again after this.
 const UNREADABLE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -30,12 +33,14 @@ pub struct Evaluate {
     /// The policy that the open cases were last made due for.
     woken_for: Mutex<Option<String>>,
     threads: usize,
+    /// Cases leased while the last ones were stored, and when.
+    ahead: Mutex<Option<(Timestamp, DueBatch)>>,
 }
 
 impl Evaluate {
     pub fn new(shared: &Arc<Shared>) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { shared: shared.clone(), woken_for: Mutex::default(), threads }
+        Self { shared: shared.clone(), woken_for: Mutex::default(), threads, ahead: Mutex::default() }
     }
 
     /// A changed policy makes every open case due, and so does sight regained after cases were judged blind.
@@ -62,13 +67,18 @@ impl Unit for Evaluate {
         let (now, store) = (self.shared.now(), &self.shared.store);
         let policies = self.shared.policy.borrow().clone();
         self.wake_if_changed(&policies, now).await?;
-        let due = store.lease_due(self.shared.dice.token(), BATCH_MAX, now).await?;
+        let ahead = super::lock(&self.ahead).take().filter(|(at, _)| now.duration_since(*at) < AHEAD_MAX);
+        let due = match ahead {
+            Some((_, due)) => due,
+            None => store.lease_due(self.shared.dice.token(), BATCH_MAX, now).await?,
+        };
         if due.cases.is_empty() {
             return Ok(match due.next_at {
                 Some(at) if at <= now => Tick::Worked,
                 until => Tick::Idle { until },
             });
         }
+        let full = due.cases.len() == BATCH_MAX;
         let bench = Bench::new(&self.shared.sources, policies, now);
         let watched = watched(&bench.policies.current);
         let threads = self.threads.min(due.cases.len().div_ceil(PER_THREAD_MIN));
@@ -77,7 +87,15 @@ impl Unit for Evaluate {
             .map_err(|error| EngineError::Ended(error.to_string()))?;
         let (commits, reports): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
         let wanting: BTreeSet<String> = reports.into_iter().flatten().collect();
-        store.commit_outcomes(commits, watched, now).await?;
+        if full && !self.shared.clock.is_lockstep() {
+            // What the one changes in the surroundings of the other makes it due again.
+            let lease = store.lease_due(self.shared.dice.token(), BATCH_MAX, now);
+            let (committed, next) = tokio::join!(store.commit_outcomes(commits, watched, now), lease);
+            committed?;
+            *super::lock(&self.ahead) = Some((now, next?)).filter(|(_, due)| !due.cases.is_empty());
+        } else {
+            store.commit_outcomes(commits, watched, now).await?;
+        }
         for source in wanting {
             if let Some(wake) = self.shared.bells.deliver.get(&source) {
                 wake.ring();

@@ -5,7 +5,8 @@ use super::source::{Source, Way};
 use super::{EngineError, Shared, Tick, Unit, lock};
 use crate::clock::Wake;
 use crate::store::{
-    FetchResult, FetchedCase, PageCommit, SourceLease, StoreError, TakenHint, seal_change, seal_news,
+    FetchResult, FetchedCase, HintBatch, Incoming, PageCommit, SourceLease, StoreError, TakenHint,
+    seal_change, seal_news,
 };
 use async_trait::async_trait;
 use dutyd_connectors::{ConnectorError, Cursor, Fetched, Page};
@@ -21,6 +22,9 @@ const GATHER: SignedDuration = SignedDuration::from_millis(40);
 /// While another instance holds the source.
 const STANDBY: SignedDuration = SignedDuration::from_secs(10);
 
+/// Cases fetched ahead are fetched again if they could not be stored within this. Less than the life of a hint's lease.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_secs(60);
+
 /// A scan under way.
 struct Scan {
     /// When it began: what it has seen at its end is all that stood there then.
@@ -29,12 +33,21 @@ struct Scan {
     next: Option<(Option<Cursor>, Page)>,
 }
 
+/// Hints taken, and what the vendor said.
+struct Batch {
+    taken_at: Timestamp,
+    hints: Vec<TakenHint>,
+    answer: Result<Vec<Fetched>, ConnectorError>,
+}
+
 /// See the module.
 pub struct Pull {
     name: String,
     shared: Arc<Shared>,
     source: Arc<Source>,
     scan: Mutex<Option<Scan>>,
+    /// Cases already fetched and not stored.
+    ahead: Mutex<Option<Batch>>,
 }
 
 impl Pull {
@@ -44,6 +57,7 @@ impl Pull {
             shared: shared.clone(),
             source: source.clone(),
             scan: Mutex::default(),
+            ahead: Mutex::default(),
         }
     }
 }
@@ -164,32 +178,75 @@ impl Pull {
         }
     }
 
-    /// Reads signals out of the texts, drops the texts, seals the rest: off the threads that wait.
     async fn prepare(&self, page: Page, begun: Timestamp, more: bool) -> Result<PageCommit, EngineError> {
-        let policies = self.shared.policy.borrow().clone();
-        let sealed = tokio::task::spawn_blocking(move || {
-            let changes: Result<Vec<_>, StoreError> =
-                page.changes.into_iter().map(|change| seal_change(distilled(&policies, change))).collect();
-            Ok(PageCommit {
-                changes: changes?,
-                hints: page.hints,
-                quarantined: page.quarantined,
-                next: page.next,
-                begun: Some(begun),
-                more,
-            })
-        });
-        sealed.await.map_err(|error| EngineError::Ended(error.to_string()))?
+        Ok(PageCommit {
+            changes: self.seal(page.changes).await?,
+            hints: page.hints,
+            quarantined: page.quarantined,
+            next: page.next,
+            begun: Some(begun),
+            more,
+        })
     }
 
+    /// Reads signals out of the texts, drops the texts, seals the rest: off the threads that wait.
+    async fn seal(&self, changes: Vec<CaseChange>) -> Result<Vec<Incoming>, EngineError> {
+        let policies = self.shared.policy.borrow().clone();
+        let sealed = tokio::task::spawn_blocking(move || {
+            changes.into_iter().map(|change| seal_change(distilled(&policies, change))).collect()
+        });
+        let sealed: Result<Vec<_>, StoreError> =
+            sealed.await.map_err(|error| EngineError::Ended(error.to_string()))?;
+        Ok(sealed?)
+    }
+
+    /// The next cases are fetched while the last ones are stored, as long as batches are full.
     async fn fetch_hints(&self, lease: &SourceLease, now: Timestamp) -> Result<Half, EngineError> {
         let max = self.source.setup.connector.profile().fetch_max.max(1);
-        let batch = self.shared.store.take_hints(lease, max, now).await?;
-        if batch.hints.is_empty() {
-            return Ok(Half { worked: false, until: batch.next_at });
+        let fresh = |batch: &Batch| now.duration_since(batch.taken_at) < AHEAD_MAX;
+        let ahead = lock(&self.ahead).take().filter(fresh);
+        let batch = match ahead {
+            Some(batch) => batch,
+            None => match self.take_batch(lease, max, now).await? {
+                Ok(batch) => batch,
+                Err(until) => return Ok(Half { worked: false, until }),
+            },
+        };
+        let full = batch.hints.len() == max && batch.answer.is_ok();
+        if !full || self.shared.clock.is_lockstep() {
+            self.store_batch(lease, batch, now).await?;
+            return Ok(Half { worked: true, until: None });
         }
-        let keys: Vec<CaseKey> = batch.hints.iter().map(|hint| hint.key.clone()).collect();
-        let fetched = match self.source.setup.connector.fetch(&self.source.cx(now), &keys).await {
+        let (stored, next) =
+            tokio::join!(self.store_batch(lease, batch, now), self.take_batch(lease, max, now));
+        stored?;
+        *lock(&self.ahead) = next?.ok();
+        Ok(Half { worked: true, until: None })
+    }
+
+    /// Takes hints and asks the vendor for their cases. `Err`: there are none, and when there will be.
+    async fn take_batch(
+        &self,
+        lease: &SourceLease,
+        max: usize,
+        now: Timestamp,
+    ) -> Result<Result<Batch, Option<Timestamp>>, EngineError> {
+        let HintBatch { hints, next_at } = self.shared.store.take_hints(lease, max, now).await?;
+        if hints.is_empty() {
+            return Ok(Err(next_at));
+        }
+        let keys: Vec<CaseKey> = hints.iter().map(|hint| hint.key.clone()).collect();
+        let answer = self.source.setup.connector.fetch(&self.source.cx(now), &keys).await;
+        Ok(Ok(Batch { taken_at: now, hints, answer }))
+    }
+
+    async fn store_batch(
+        &self,
+        lease: &SourceLease,
+        batch: Batch,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        let fetched = match batch.answer {
             Ok(fetched) => {
                 self.source.succeeded(Way::Reading);
                 self.sort_out(batch.hints, fetched, now).await?
@@ -197,15 +254,12 @@ impl Pull {
             Err(error) => {
                 let half = self.fail(&error, now);
                 let later = half.until.unwrap_or(now);
-                batch
-                    .hints
-                    .into_iter()
-                    .map(|hint| FetchedCase { hint, result: FetchResult::Later(later) })
-                    .collect()
+                let put_off = |hint| FetchedCase { hint, result: FetchResult::Later(later) };
+                batch.hints.into_iter().map(put_off).collect()
             }
         };
         self.shared.store.commit_fetched(lease, fetched, now).await?;
-        Ok(Half { worked: true, until: None })
+        Ok(())
     }
 
     /// One result per hint. What the vendor did not answer for is asked again.
@@ -215,15 +269,15 @@ impl Pull {
         fetched: Vec<Fetched>,
         now: Timestamp,
     ) -> Result<Vec<FetchedCase>, EngineError> {
-        let policies = self.shared.policy.borrow().clone();
         let silent = ConnectorError::Unavailable { reason: "no answer for this case".to_owned() };
         let later = |error: &ConnectorError| FetchResult::Later(read_again(error, 1, now, &self.shared.dice));
         let mut results: BTreeMap<CaseKey, FetchResult> = BTreeMap::new();
+        let mut cases = Vec::new();
         for one in fetched {
             let (key, result) = match one {
                 Fetched::Case(change) => {
-                    let sealed = seal_change(distilled(&policies, *change))?;
-                    (sealed.key.clone(), FetchResult::Case(Box::new(sealed)))
+                    cases.push(*change);
+                    continue;
                 }
                 Fetched::Gone(key) => (key, FetchResult::Absent(seal_news(&News::Gone { at: now })?)),
                 Fetched::Hidden(key) => (key, FetchResult::Absent(seal_news(&News::Hidden { at: now })?)),
@@ -237,6 +291,9 @@ impl Pull {
                 }
             };
             results.insert(key, result);
+        }
+        for sealed in self.seal(cases).await? {
+            results.insert(sealed.key.clone(), FetchResult::Case(Box::new(sealed)));
         }
         Ok(hints
             .into_iter()
