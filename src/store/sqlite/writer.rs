@@ -159,12 +159,7 @@ fn commit_together(connection: &Connection, batch: Vec<Work>, keep: Keep) -> Opt
         return None;
     }
     let mut answers = Vec::with_capacity(batch.len());
-    // In WAL mode NORMAL leaves the sync to the next transaction that asks for one.
-    let synchronous = match keep {
-        Keep::Now => "PRAGMA synchronous = FULL",
-        Keep::Later => "PRAGMA synchronous = NORMAL",
-    };
-    let mut outcome = run(connection, synchronous).and_then(|()| run(connection, "BEGIN IMMEDIATE"));
+    let mut outcome = keep_so(connection, keep).and_then(|()| run(connection, "BEGIN IMMEDIATE"));
     for work in batch {
         match &outcome {
             Ok(()) => outcome = guarded(connection, work, &mut answers),
@@ -181,6 +176,19 @@ fn commit_together(connection: &Connection, batch: Vec<Work>, keep: Keep) -> Opt
         (answer.tell)(committed.clone());
     }
     broken
+}
+
+/// In WAL mode NORMAL leaves the sync to the next transaction that asks for one. The setting is changed while the statement
+/// is prepared, so this one must never come from the cache.
+///
+/// Invariant: what is to be kept is synced (`what_is_to_be_kept_is_synced_whatever_came_before`).
+fn keep_so(connection: &Connection, keep: Keep) -> Result<(), StoreError> {
+    let synchronous = match keep {
+        Keep::Now => "FULL",
+        Keep::Later => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    Ok(())
 }
 
 /// Runs one request so that its failure undoes only itself; an error here undoes the whole transaction.
@@ -214,3 +222,6 @@ impl From<rusqlite::Error> for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
