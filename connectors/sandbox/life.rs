@@ -3,7 +3,7 @@
 //! so the same seed gives the same life whatever the daemon does.
 
 use crate::Options;
-use crate::cast::Cast;
+use crate::cast::{Cast, Tier};
 use crate::phrases;
 use crate::world::{Happening, NewCase, Priority, Script, Status, What, Who};
 use jiff::{SignedDuration, Timestamp};
@@ -14,13 +14,34 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 const DAY_SECONDS: f64 = 86_400.0;
+/// From the start of life to the first outage, between two of them, and between two tools' cases about one.
+const FIRST_OUTAGE: SignedDuration = SignedDuration::from_hours(5);
+const OUTAGE_EVERY: SignedDuration = SignedDuration::from_hours(60);
+const OUTAGE_SPREAD: SignedDuration = SignedDuration::from_mins(7);
+
+/// An entry of the agenda.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    /// A new case comes.
+    Arrival,
+    /// A case moves.
+    Case(u64),
+    /// Something breaks for one customer, who reports it in every tool.
+    Outage,
+}
+
+/// What a case is about, where it is not left to chance.
+struct Trouble {
+    product: usize,
+    priority: Priority,
+    words: (&'static str, &'static str),
+}
 
 pub struct Generator {
     cast: Arc<Cast>,
     rng: ChaCha8Rng,
     vendors: Vec<&'static str>,
-    /// Instants at which a case moves, or (`None`) at which a new one comes, with the vendor's number.
-    agenda: BinaryHeap<Reverse<(Timestamp, u64, Option<u64>)>>,
+    agenda: BinaryHeap<Reverse<(Timestamp, u64, Next)>>,
     /// Cases that still move.
     open: BTreeMap<u64, CaseLife>,
     /// What was decided and not yet given out, in order of time.
@@ -74,22 +95,26 @@ impl Generator {
         };
         if !generator.vendors.is_empty() {
             let first = crate::past(began_at, options.past_days.max(1));
-            generator.plan(first, None);
+            generator.plan(first, Next::Arrival);
+        }
+        if generator.vendors.len() > 1 && options.live {
+            generator.plan(later(began_at, FIRST_OUTAGE), Next::Outage);
         }
         generator
     }
 
-    fn plan(&mut self, at: Timestamp, case: Option<u64>) {
+    fn plan(&mut self, at: Timestamp, next: Next) {
         self.serial += 1;
-        self.agenda.push(Reverse((at, self.serial, case)));
+        self.agenda.push(Reverse((at, self.serial, next)));
     }
 
     /// Does the next thing on the agenda; it may leave several happenings, or none.
     fn work(&mut self) -> Option<()> {
-        let Reverse((at, _, case)) = self.agenda.pop()?;
-        match case {
-            None => self.arrive(at),
-            Some(case) => self.proceed(at, case),
+        let Reverse((at, _, next)) = self.agenda.pop()?;
+        match next {
+            Next::Arrival => self.arrive(at),
+            Next::Case(case) => self.proceed(at, case),
+            Next::Outage => self.outage(at),
         }
         Some(())
     }
@@ -128,31 +153,54 @@ impl Generator {
         if in_past && self.past_left == 0 {
             next = next.max(later(self.began_at, gap));
         }
-        self.plan(next, None);
+        self.plan(next, Next::Arrival);
+    }
+
+    /// One of the important customers reports the same trouble in every tool.
+    fn outage(&mut self, at: Timestamp) {
+        let gold: Vec<usize> = (0..self.cast.customers.len())
+            .filter(|customer| self.cast.customers[*customer].tier == Tier::Gold)
+            .collect();
+        let (customer, product) = (self.pick(&gold), self.rng.random_range(0..self.cast.products.len()));
+        let mut moment = at;
+        for vendor in self.vendors.clone() {
+            let trouble = Trouble { product, priority: Priority::Urgent, words: phrases::OUTAGE };
+            self.open(moment, vendor, customer, Some(trouble));
+            moment = later(moment, OUTAGE_SPREAD);
+        }
+        self.plan(later(at, OUTAGE_EVERY), Next::Outage);
     }
 
     fn open_case(&mut self, at: Timestamp) {
-        let case = self.cases;
-        self.cases += 1;
-        let vendor_index = case as usize % self.vendors.len();
+        let vendor_index = self.cases as usize % self.vendors.len();
         let vendor = self.vendors[vendor_index];
         let customers: Vec<usize> = (0..self.cast.customers.len())
             .filter(|customer| self.cast.uses(*customer, vendor_index, self.vendors.len()))
             .collect();
         let customer = self.pick(&customers);
+        self.open(at, vendor, customer, None);
+    }
+
+    fn open(&mut self, at: Timestamp, vendor: &'static str, customer: usize, trouble: Option<Trouble>) {
+        let case = self.cases;
+        self.cases += 1;
         let contacts = self.cast.customers[customer].contacts.clone();
         let contact = self.pick(&contacts);
-        let product = self.rng.random_range(0..self.cast.products.len());
+        let product = match &trouble {
+            Some(trouble) => trouble.product,
+            None => self.rng.random_range(0..self.cast.products.len()),
+        };
         let team = if self.rng.random_bool(0.6) { self.cast.products[product].team } else { 0 };
-        let priority = match self.rng.random_range(0..100) {
-            0..6 => Priority::Urgent,
-            6..22 => Priority::High,
-            22..80 => Priority::Normal,
-            _ => Priority::Low,
+        let priority = match &trouble {
+            Some(trouble) => trouble.priority,
+            None => self.some_priority(),
         };
         let agents = self.cast.teams[team].agents.clone();
         let agent = self.rng.random_bool(0.5).then(|| self.pick(&agents));
-        let (title, text) = self.pick(phrases::TITLES);
+        let (title, text) = match &trouble {
+            Some(trouble) => trouble.words,
+            None => self.pick(phrases::TITLES),
+        };
         let name = self.cast.products[product].name;
         let (title, text) = (title.replace("{product}", name), text.replace("{product}", name));
         let new = NewCase { customer, contact, product, team, agent, priority, title, text };
@@ -171,7 +219,16 @@ impl Generator {
         };
         self.open.insert(case, life);
         let gap = self.some(pace(priority) * 0.6);
-        self.plan(later(at, gap), Some(case));
+        self.plan(later(at, gap), Next::Case(case));
+    }
+
+    fn some_priority(&mut self) -> Priority {
+        match self.rng.random_range(0..100) {
+            0..6 => Priority::Urgent,
+            6..22 => Priority::High,
+            22..80 => Priority::Normal,
+            _ => Priority::Low,
+        }
     }
 
     fn proceed(&mut self, at: Timestamp, case: u64) {
@@ -192,7 +249,7 @@ impl Generator {
         };
         let next = later(at, self.some(mean));
         self.open.insert(case, life);
-        self.plan(next, Some(case));
+        self.plan(next, Next::Case(case));
     }
 
     /// The desk's turn: an answer in the shift, a handover, or silence while the customer asks again.

@@ -1,6 +1,12 @@
 //! What people write in the world: titles, first messages, replies of customers and agents.
 //! Plain text only; `{product}` stands for the product's name.
 
+/// What a customer reports in every tool when it breaks.
+pub const OUTAGE: (&str, &str) = (
+    "{product} is down at all our sites",
+    "Production is down: {product} answers nobody since a few minutes ago. We report this in every tool we have.",
+);
+
 pub const TITLES: &[(&str, &str)] = &[
     (
         "{product}: users cannot sign in since this morning",
