@@ -35,11 +35,15 @@ fn skip(nth: u64) -> u64 {
     nth * 7 % 11
 }
 
-/// Kills at these moments in turn, in as many worlds as it takes, and looks at each world's end.
 async fn check(row: &str, moments: &[Moment], loses_database: bool) {
+    check_in(&world(8), row, moments, loses_database).await;
+}
+
+/// Kills at these moments in turn, in as many worlds as it takes, and looks at each world's end.
+async fn check_in(options: &Options, row: &str, moments: &[Moment], loses_database: bool) {
     let (mut killed, mut seed) = (0, 1);
     while killed < kills() {
-        let mut play = Play::of(Options { seed, ..world(8) }).await;
+        let mut play = Play::of(Options { seed, ..options.clone() }).await;
         for nth in 0..(kills() - killed).min(KILLS_PER_WORLD) {
             let moment = moments[nth as usize % moments.len()];
             if play.run_until(moment, skip(nth)).await == End::Drained {
@@ -50,7 +54,9 @@ async fn check(row: &str, moments: &[Moment], loses_database: bool) {
             }
         }
         play.run().await;
-        play.is_right(&format!("{row}, seed {seed}, {} kills", play.kills)).await;
+        let what = format!("{row}, seed {seed}, {} kills", play.kills);
+        play.is_right(&what).await;
+        play.nobody_is_obeyed(&what).await;
         assert!(play.kills > 0, "{row}: nobody was killed with seed {seed}");
         (killed, seed) = (killed + play.kills, seed + 1);
     }
@@ -95,6 +101,17 @@ async fn losing_the_whole_database_after_a_write_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_at_any_request_lose_and_double_nothing() {
     check("storm", &[ANY, after(ANY), later(ANY, 2), later(ANY, 9), later(ANY, 17)], false).await;
+}
+
+/// What each vendor is written with.
+const PUT: Moment = Moment { method: Some("PUT"), ..ANY };
+const POST: Moment = Moment { method: Some("POST"), ..ANY };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_among_all_systems_lose_and_double_nothing() {
+    let all = Options { vendors: Vec::new(), cases: 12, cases_per_day: Some(8.0), ..world(6) };
+    check_in(&all, "all systems", &[after(PUT), after(POST), after(ANY), later(PUT, 3)], false).await;
+    check_in(&all, "all systems, database lost", &[after(POST), after(PUT), after(PATCH)], true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

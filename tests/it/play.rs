@@ -5,7 +5,7 @@ use dutyd::daemon::DATABASE;
 use dutyd::demo::{Stage, Summary, VendorSummary, account};
 use dutyd::store::sqlite::SqliteStore;
 use dutyd::store::{Store, open_state};
-use dutyd_core::decide::Decision;
+use dutyd_core::decide::{Decision, DecisionKind};
 use dutyd_core::state::CaseState;
 use dutyd_sandbox::faults::{Fault, Match, Order, When};
 use dutyd_sandbox::hooks::{Kill, Knobs};
@@ -214,13 +214,22 @@ impl Play {
         account(&self.stage).await.expect("an account")
     }
 
-    /// Nothing missing, nothing doubled, and something to miss.
+    /// Nothing missing, nothing doubled, something to miss at each vendor. ServiceNow's figures.
     pub async fn is_right(&self, what: &str) -> VendorSummary {
         let mut summary = self.summary().await;
-        let vendor = summary.vendors.remove("servicenow").expect("ServiceNow plays");
-        assert!(vendor.flagged > 0 && vendor.notes > 0, "{what}: {vendor:?}");
-        assert_eq!((vendor.missing, vendor.doubled), (0, 0), "{what}: {vendor:?}");
-        vendor
+        for (name, vendor) in &summary.vendors {
+            assert!(vendor.flagged > 0 && vendor.notes > 0, "{what}: {name} {vendor:?}");
+            assert_eq!((vendor.missing, vendor.doubled), (0, 0), "{what}: {name} {vendor:?}");
+        }
+        summary.vendors.remove("servicenow").expect("ServiceNow plays")
+    }
+
+    /// Where nobody touched our marks, nobody is believed to have.
+    pub async fn nobody_is_obeyed(&self, what: &str) {
+        let memory = self.memory().await;
+        let decisions = memory.iter().flat_map(|(_, decisions)| decisions);
+        let obeyed: Vec<_> = decisions.filter(|one| one.kind == DecisionKind::Override).collect();
+        assert!(obeyed.is_empty(), "{what}: {obeyed:?}");
     }
 
     /// A command beside the daemon or after it.
