@@ -50,6 +50,11 @@ pub fn world(hours: i64) -> Options {
     }
 }
 
+/// All systems for so many hours, a few cases in each.
+pub fn all_systems(hours: i64) -> Options {
+    Options { vendors: Vec::new(), cases: 12, cases_per_day: Some(8.0), ..world(hours) }
+}
+
 /// How a run of the daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -63,6 +68,7 @@ pub enum End {
 pub struct Moment {
     pub method: Option<&'static str>,
     pub path: Option<&'static str>,
+    pub body: Option<&'static str>,
     pub when: When,
     /// Real milliseconds after the answer; 0: instead of the answer.
     pub later_ms: u64,
@@ -76,7 +82,7 @@ impl Moment {
             matching: Match {
                 method: self.method.map(str::to_owned),
                 path_contains: self.path.map(str::to_owned),
-                body_contains: None,
+                body_contains: self.body.map(str::to_owned),
             },
             when: self.when,
             fault: Fault::KillPid { pid, later_ms: self.later_ms },
