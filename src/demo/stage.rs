@@ -24,7 +24,7 @@ const LINGER_SECONDS: i64 = 15 * 60;
 const WORLD_HOURS_PER_SECOND: i64 = 8;
 
 /// A year of log goes by in steps of at least this length; a flag is late by at most one.
-const LOG_WINDOW_SECONDS: i64 = 300;
+const LOG_WINDOW_SECONDS: i64 = 600;
 
 /// One vendor of the sandbox and the text of its connector file, with `{key}` for what the sandbox says of itself.
 pub struct Template {
