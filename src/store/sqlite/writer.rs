@@ -178,8 +178,8 @@ fn commit_together(connection: &Connection, batch: Vec<Work>, keep: Keep) -> Opt
     broken
 }
 
-/// In WAL mode NORMAL leaves the sync to the next transaction that asks for one. The setting is changed while the statement
-/// is prepared, so this one must never come from the cache.
+/// In WAL mode NORMAL leaves the sync to the next transaction that asks for one. SQLite changes the setting while it
+/// prepares the statement, so it is prepared each time.
 ///
 /// Invariant: what is to be kept is synced (`what_is_to_be_kept_is_synced_whatever_came_before`).
 fn keep_so(connection: &Connection, keep: Keep) -> Result<(), StoreError> {
