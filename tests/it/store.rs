@@ -706,6 +706,30 @@ async fn an_older_copy_is_recognised_and_everything_is_read_and_asked_again() {
     assert!(action.ask_first, "it may have been written after the copy was made");
 }
 
+/// It may follow a lost one, whose last note is still on its way.
+#[tokio::test]
+async fn a_young_database_asks_before_it_writes_a_note() {
+    let bed = Bed::new(sqlite).await;
+    let lease = bed.lease().await;
+    bed.page(&lease, &[("a", 1), ("b", 1)], false).await.expect("saved");
+    let slot = || Slot::Note { rule: "idle".to_owned(), episode: "e".to_owned() };
+    let note = |case: &DueCase| {
+        let want = Want::Note { marker: "0123456789ab".to_owned(), body: "[dutyd:0123456789ab]".to_owned() };
+        let mark = Action::new(&case.key, Slot::Why, Want::Why(None), 1);
+        OutcomeCommit { actions: vec![mark, Action::new(&case.key, slot(), want, 1)], ..outcome(case) }
+    };
+    let cases = due(bed.store(), start()).await;
+    for (case, at, expected) in [(&cases[0], start(), true), (&cases[1], start() + minutes(2), false)] {
+        commit(bed.store(), vec![note(case)], start()).await;
+        let batch = bed.store().lease_actions(&lease, Token(21), BRAKES, at).await.expect("leased");
+        let asks = |wanted: Slot| {
+            let mine = batch.actions.iter().filter(|one| one.action.case == case.key);
+            mine.filter(|one| one.action.slot == wanted).all(|one| one.ask_first)
+        };
+        assert_eq!((asks(slot()), asks(Slot::Why)), (expected, false), "at {at}");
+    }
+}
+
 #[tokio::test]
 async fn a_clean_stop_is_told_from_a_crash() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -272,6 +272,8 @@ pub fn commit_fetched(
                 news += usize::from(take_in(db, source, known, &whole, now)?);
                 if hint.rung {
                     bells::rang(db, source.id, &hint.key.id, known, revision)?;
+                } else if known.is_none() && source.imported && source.rings {
+                    bells::missed(db, source.id, &hint.key.id, revision.0)?;
                 }
             }
             FetchResult::Absent(gone) => {

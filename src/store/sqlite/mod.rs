@@ -51,6 +51,9 @@ impl SqliteStore {
             start,
         };
         store.recover(now).await?;
+        if start.new {
+            store.writer.write(Keep::Now, move |db| outbox::note_birth(db, now)).await?;
+        }
         if start.restored {
             tracing::warn!(
                 "the database is an older copy: reading all sources again, asking before each write"

@@ -1,13 +1,14 @@
 //! Wanted marks on their way to the vendor: what is wanted, what may be sent, what became of it.
 
+use super::open::{meta, set_meta};
 use super::rows::{add_news, at, held, ms};
 use super::work::note_revision;
 use crate::store::{
     ActionBatch, Brakes, LEASE_LIFE, LeasedAction, OutcomeCommit, Result, Settlement, SourceLease,
     StoreError, Token, Verdict,
 };
-use dutyd_core::action::Action;
-use jiff::Timestamp;
+use dutyd_core::action::{Action, Slot};
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
 
@@ -28,6 +29,12 @@ pub fn stage_word(stage: i64) -> &'static str {
         _ => "parked",
     }
 }
+
+/// When the database was made.
+const BORN: &str = "born_ms";
+/// A new database may follow a lost one, whose last write can still be landing: T_quiet. So long notes are asked about
+/// before they are written.
+const YOUNG: SignedDuration = SignedDuration::from_secs(120);
 
 /// `writes_per_hour` is counted by minutes.
 const MINUTE_MS: i64 = 60_000;
@@ -120,12 +127,26 @@ pub fn lease_actions(
     for case in &cases {
         lease_case(db, *case, token, now, &mut batch)?;
     }
+    if is_young(db, now)? {
+        let notes = batch.actions.iter_mut().filter(|one| matches!(one.action.slot, Slot::Note { .. }));
+        notes.for_each(|note| note.ask_first = true);
+    }
     let left = next_action(db, &lease.source)?;
     if cases.is_empty() && room == 0 && left.is_some_and(|at| at <= now) {
         batch.braked_until = free_at;
     }
     batch.next_at = if batch.braked_until.is_some() { free_at } else { left };
     Ok(batch)
+}
+
+/// Remembers when the database was made.
+pub fn note_birth(db: &Connection, now: Timestamp) -> Result<()> {
+    set_meta(db, BORN, &ms(now).to_string())
+}
+
+fn is_young(db: &Connection, now: Timestamp) -> Result<bool> {
+    let born: Option<i64> = meta(db, BORN)?.and_then(|text| text.parse().ok());
+    Ok(born.is_some_and(|born| now.duration_since(at(born)) < YOUNG))
 }
 
 /// Records that may still be written in this hour, and when there will be more.
