@@ -93,6 +93,8 @@ pub struct Step {
     pub now: Timestamp,
     /// Nothing will happen any more and no webhook is waiting.
     pub ended: bool,
+    /// Webhooks are due at this very instant: the next wait delivers them and moves no time.
+    pub ringing: bool,
     /// Happenings of this step.
     pub happened: usize,
     /// Webhooks delivered in this step, answered or not.
@@ -131,12 +133,15 @@ impl Stepper {
     fn step(&self, life: &mut Life, happened: usize, delivered: usize) -> Step {
         let over = life.over_at().is_none_or(|at| self.clock.now() >= at);
         let ended = over && life.next_at().is_none() && self.hooks.next_at().is_none();
-        Step { now: self.clock.now(), ended, happened, delivered }
+        let now = self.clock.now();
+        let ringing = self.hooks.next_at().is_some_and(|at| at <= now);
+        Step { now, ended, ringing, happened, delivered }
     }
 
     /// Moves time by steps to `to`, everything on the way happening at its own instant.
     pub async fn advance(&self, to: Timestamp) -> Step {
-        let mut total = Step { now: self.clock.now(), ended: false, happened: 0, delivered: 0 };
+        let mut total =
+            Step { now: self.clock.now(), ended: false, ringing: false, happened: 0, delivered: 0 };
         loop {
             let step = self.wait(Some(to)).await;
             total.happened += step.happened;
