@@ -20,7 +20,7 @@ fn json(dir: &Path, arguments: &[&str]) -> Value {
 #[test]
 fn the_readmes_demo_prints_one_object_and_leaves_what_status_list_and_explain_answer_from() {
     let dir = tempfile::tempdir().expect("a directory");
-    let summary = json(dir.path(), &["demo", "--seconds", "3"]);
+    let summary = json(dir.path(), &["demo", "--seconds", "3", "--cases", "15"]);
     let vendors = summary["vendors"].as_object().expect("vendors");
     assert!(vendors.contains_key("servicenow"));
     for (name, vendor) in vendors {
