@@ -54,6 +54,15 @@ impl Language {
 
     /// Time left, or overdrawn.
     fn left(self, seconds: i64, measure: Measure) -> String {
+        if seconds == 0 {
+            return match self {
+                Language::English => "due now",
+                Language::German => "jetzt fällig",
+                Language::French => "à échéance maintenant",
+                Language::Spanish => "vence ahora",
+            }
+            .to_owned();
+        }
         let length = span(seconds.abs(), measure, self);
         match (self, seconds > 0) {
             (Language::English, true) => format!("{length} left"),
