@@ -35,7 +35,7 @@ pub struct Template {
 }
 
 /// What the reader may ask per minute.
-const READER_REQUESTS_PER_MINUTE: u32 = 100_000;
+const READER_REQUESTS_PER_MINUTE: u32 = 10_000_000;
 
 /// All vendors the demo shows.
 pub const TEMPLATES: [Template; 5] = [
