@@ -28,7 +28,7 @@ use clap::Args;
 use dutyd_connectors::{Connector, Ctx, Fetched, Transport};
 use dutyd_core::Timestamp;
 use dutyd_core::action::Severity;
-use dutyd_core::case::{Case, CaseChange, CaseKey};
+use dutyd_core::case::{CaseChange, CaseKey};
 use dutyd_core::decide::DecisionKind;
 use dutyd_core::policy::PolicySet;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -175,7 +175,7 @@ impl Door {
         let client = client(&config.settings.network, &source.origin).map_err(anyhow::Error::msg)?;
         let metrics = Arc::new(Metrics::default());
         let http = HttpTransport::new(&source.name, client, connector.clone(), clock, metrics);
-        let http: Arc<dyn Transport> = Arc::new(http.map_err(anyhow::Error::msg)?);
+        let http: Arc<dyn Transport> = Arc::new(http.map_err(anyhow::Error::msg)?.unmetered());
         Ok(Self { connector, http, source: source.name.clone() })
     }
 
@@ -219,7 +219,7 @@ async fn judged(stage: &Stage, oracle: &Oracle) -> anyhow::Result<Judgement> {
         for row in &rows {
             let ours = open_state(&row.state)?.case;
             match oracle.states.get(&row.key) {
-                Some(theirs) if is_same(&ours, &theirs.case) => same += 1,
+                Some(theirs) if ours == theirs.case => same += 1,
                 theirs => {
                     different += 1;
                     tracing::warn!(case = %row.key, ?ours, theirs = ?theirs.map(|state| &state.case), "states differ");
@@ -240,11 +240,6 @@ async fn judged(stage: &Stage, oracle: &Oracle) -> anyhow::Result<Judgement> {
         })
         .collect();
     Ok(judge(&endings, &flags, different == 0 && same == oracle.states.len()))
-}
-
-/// Whether two snapshots say the same.
-fn is_same(ours: &Case, theirs: &Case) -> bool {
-    ours == theirs
 }
 
 async fn first_candidate(store: &SqliteStore, case: i64) -> anyhow::Result<Option<Timestamp>> {

@@ -30,12 +30,9 @@ const LOG_WINDOW_SECONDS: i64 = 600;
 pub struct Template {
     pub vendor: &'static str,
     pub text: &'static str,
-    /// What the daemon allows itself; whoever reads back afterwards is not held up.
+    /// What the daemon allows itself.
     pub requests_per_minute: u32,
 }
-
-/// What the reader may ask per minute.
-const READER_REQUESTS_PER_MINUTE: u32 = 10_000_000;
 
 /// All vendors the demo shows.
 pub const TEMPLATES: [Template; 5] = [
@@ -110,7 +107,7 @@ impl Stage {
             customers::write_policy(&dir.join("policy"), running.sandbox())?;
         }
         let reader_dir = dir.join("reader");
-        write_sources(&reader_dir, &as_reader(&endpoints), rhythm, |_| READER_REQUESTS_PER_MINUTE)?;
+        write_sources(&reader_dir, &as_reader(&endpoints), rhythm)?;
         let begins_at = running.sandbox().inner.stage.clock.now();
         Ok(Self { running, dir, reader_dir, begins_at, ends_at, seed, replays })
     }
@@ -178,15 +175,10 @@ fn write_daemon(
          [sandbox]\nclock = \"{control_url}\"\n"
     );
     std::fs::write(dir.join("dutyd.toml"), settings)?;
-    write_sources(dir, endpoints, rhythm, |template| template.requests_per_minute)
+    write_sources(dir, endpoints, rhythm)
 }
 
-fn write_sources(
-    dir: &Path,
-    endpoints: &Value,
-    rhythm: Rhythm<'_>,
-    requests_per_minute: fn(&Template) -> u32,
-) -> anyhow::Result<()> {
+fn write_sources(dir: &Path, endpoints: &Value, rhythm: Rhythm<'_>) -> anyhow::Result<()> {
     let (connectors, secrets) = (dir.join("connectors"), dir.join("secrets"));
     make_dir(&connectors)?;
     make_dir(&secrets)?;
@@ -195,7 +187,7 @@ fn write_sources(
         let mut values = BTreeMap::from([
             ("poll_interval".to_owned(), rhythm.poll.to_owned()),
             ("lag_seconds".to_owned(), (LAG_SECONDS + rhythm.window_seconds).to_string()),
-            ("requests_per_minute".to_owned(), requests_per_minute(template).to_string()),
+            ("requests_per_minute".to_owned(), template.requests_per_minute.to_string()),
         ]);
         for (key, value) in endpoint {
             let Some(value) = value.as_str() else { continue };
