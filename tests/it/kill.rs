@@ -3,6 +3,7 @@
 //! be missing on the vendor's records and nothing may stand there twice.
 
 use crate::play::{End, Moment, Play, all_systems, world};
+use crate::reliability::{measured, wanted};
 use dutyd_sandbox::Options;
 use dutyd_sandbox::faults::When;
 
@@ -12,7 +13,7 @@ const KILLS: u64 = 3;
 const KILLS_PER_WORLD: u64 = 10;
 
 fn kills() -> u64 {
-    std::env::var("DUTYD_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS)
+    wanted("DUTYD_KILLS", KILLS)
 }
 
 const ANY: Moment = Moment { method: None, path: None, body: None, when: When::Before, later_ms: 0 };
@@ -35,12 +36,12 @@ fn skip(nth: u64) -> u64 {
     nth * 7 % 11
 }
 
-async fn check(row: &str, moments: &[Moment], loses_database: bool) {
-    check_in(&world(8), row, moments, loses_database).await;
+async fn check(row: &str, moments: &[Moment], loses_database: bool) -> String {
+    check_in(&world(8), row, moments, loses_database).await
 }
 
-/// Kills at these moments in turn, in as many worlds as it takes, and looks at each world's end.
-async fn check_in(options: &Options, row: &str, moments: &[Moment], loses_database: bool) {
+/// Kills at these moments in turn, in as many worlds as it takes, and looks at each world's end. Tells how many.
+async fn check_in(options: &Options, row: &str, moments: &[Moment], loses_database: bool) -> String {
     let (mut killed, mut seed) = (0, 1);
     while killed < kills() {
         let mut play = Play::of(Options { seed, ..options.clone() }).await;
@@ -60,6 +61,7 @@ async fn check_in(options: &Options, row: &str, moments: &[Moment], loses_databa
         assert!(play.kills > 0, "{row}: nobody was killed with seed {seed}");
         (killed, seed) = (killed + play.kills, seed + 1);
     }
+    format!("{killed} kills in {} worlds: 0 missing, 0 doubled", seed - 1)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,7 +102,8 @@ async fn losing_the_whole_database_after_a_write_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_at_any_request_lose_and_double_nothing() {
-    check("storm", &[ANY, after(ANY), later(ANY, 2), later(ANY, 9), later(ANY, 17)], false).await;
+    let moments = [ANY, after(ANY), later(ANY, 2), later(ANY, 9), later(ANY, 17)];
+    measured("G1", &check("storm", &moments, false).await);
 }
 
 /// What each vendor's marks and notes are written with.

@@ -11,6 +11,7 @@ mod fixture;
 mod hostile;
 mod kill;
 mod play;
+mod reliability;
 mod run;
 mod servicenow;
 mod store;
