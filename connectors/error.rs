@@ -1,4 +1,4 @@
-//! Six errors, one per thing the engine can do about it.
+//! Seven errors, one per thing the engine can do about it.
 
 use crate::transport::TransportError;
 use jiff::Timestamp;
@@ -20,6 +20,10 @@ pub enum ConnectorError {
     /// Park the action for a person; never loop.
     #[error("refused ({status}): {reason}")]
     Refused { status: u16, reason: String },
+    /// The record takes no writes as it stands, whoever asks: closed for good, locked, not editable. Leave it be until it
+    /// changes.
+    #[error("takes no writes: {reason}")]
+    Sealed { reason: String },
     /// Quarantine the record; keep the page going.
     #[error("malformed {where_}: {reason}")]
     Malformed { where_: String, reason: String },

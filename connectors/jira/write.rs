@@ -18,15 +18,24 @@ use dutyd_core::case::{CaseKey, Revision};
 use jiff::Timestamp;
 use serde_json::json;
 
+/// The right to edit issues.
+const EDIT: &str = "EDIT_ISSUES";
 /// Pages of comments that are searched for a note.
 const PAGES_MAX: usize = 60;
 
 /// The issue as far as our marks are concerned.
 struct Record {
+    project: Option<String>,
     labels: Vec<String>,
     property: Property,
     service_desk: bool,
     updated_at: Option<Timestamp>,
+}
+
+/// The fields that could be edited now.
+#[derive(serde::Deserialize)]
+struct EditScreen {
+    fields: serde_json::Map<String, serde_json::Value>,
 }
 
 /// What an edit would change. Empty: the record shows it already.
@@ -130,10 +139,12 @@ impl Jira {
         let request = Request::get(self.path(&path), Lane::Write);
         let response = self.send(cx, request, false).await?;
         let issue: Issue = self.decode(cx, response, "issue")?;
+        let project = issue.field::<Project>("project");
         Ok(Record {
             labels: issue.field("labels").unwrap_or_default(),
             property: property(&issue),
-            service_desk: issue.field::<Project>("project").is_some_and(|project| project.is_service_desk()),
+            service_desk: project.as_ref().is_some_and(Project::is_service_desk),
+            project: project.map(|project| project.key),
             updated_at: issue.field::<String>("updated").as_deref().and_then(parse_time),
         })
     }
@@ -164,7 +175,10 @@ impl Jira {
             }
             _ if edit.labels.is_empty() => self.delete_property(cx, case).await?,
             _ => {
-                let response = self.send(cx, self.edit_request(case, &edit, empty), true).await?;
+                let response = match self.send(cx, self.edit_request(case, &edit, empty), true).await {
+                    Err(refused) => return Err(self.refused_or_sealed(cx, case, record, refused).await),
+                    Ok(response) => response,
+                };
                 if empty {
                     self.delete_property(cx, case).await?;
                 }
@@ -174,6 +188,28 @@ impl Jira {
         let updated_at = updated_of(&response);
         let at = updated_at.or_else(|| dated(&response)).unwrap_or(cx.now);
         Ok((at, updated_at.map(revision)))
+    }
+
+    /// Vendor: where the workflow keeps an issue from being edited (`jira.issue.editable`), or it is archived, no field is
+    /// on its edit screen, whatever the account may do (api-group-issues, "Get edit issue metadata").
+    async fn refused_or_sealed(
+        &self,
+        cx: &Ctx<'_>,
+        case: &CaseKey,
+        record: &Record,
+        error: ConnectorError,
+    ) -> ConnectorError {
+        let ConnectorError::Refused { status: 400 | 403, reason } = &error else { return error };
+        let path = self.path(&format!("issue/{}/editmeta", case.id));
+        let screen: Result<EditScreen, _> = self.get(cx, path, "edit screen").await;
+        let no_field = screen.is_ok_and(|screen| screen.fields.is_empty());
+        let granted = self.granted(cx, EDIT, record.project.as_deref()).await;
+        match no_field && granted.is_ok_and(|granted| granted.contains(EDIT)) {
+            true => ConnectorError::Sealed {
+                reason: format!("Jira lets nobody edit the issue in its present state: {reason}"),
+            },
+            false => error,
+        }
     }
 
     fn edit_request(&self, case: &CaseKey, edit: &Edit, empty: bool) -> Request {

@@ -150,6 +150,8 @@ pub fn of_faults(status: u16, faults: &[Fault], now: Option<Timestamp>) -> Conne
         (_, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY") if reason.contains("UNABLE_TO_LOCK_ROW") => {
             unavailable(reason)
         }
+        // Vendor: an approval process holds the record until it is decided (api: status codes).
+        (_, "ENTITY_IS_LOCKED") => ConnectorError::Sealed { reason },
         (429, _) => ConnectorError::Throttled { until: None },
         (408 | 500..=599, _) => unavailable(reason),
         _ => ConnectorError::Refused { status, reason },

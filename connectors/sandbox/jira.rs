@@ -363,6 +363,7 @@ impl Vendor for Jira {
             "page_max" => site.switches.page_max = usize::try_from(number()?.max(1)).unwrap_or(usize::MAX),
             "numeric_created" => site.switches.numeric_created = truth()?,
             "labels_off_screen" => site.switches.labels_off_screen = truth()?,
+            "closed_read_only" => site.switches.closed_read_only = truth()?,
             "basic_disabled" => site.switches.basic_disabled = truth()?,
             "integration_zone" => {
                 let zone = value.as_str().filter(|zone| jiff::tz::TimeZone::get(zone).is_ok());

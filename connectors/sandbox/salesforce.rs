@@ -40,7 +40,7 @@ use jiff::tz::TimeZone;
 use people::People;
 use rules::Writer;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use store::{Object, Store};
 
@@ -124,6 +124,8 @@ struct Switches {
     validation_rule: Option<String>,
     /// So many updates of cases still meet a locked row.
     locked_rows: u64,
+    /// Cases that an approval process holds.
+    in_approval: BTreeSet<String>,
     /// Every change by others becomes visible so many seconds after its stamp.
     late_commit_seconds: Option<i64>,
     /// Calls in 24 hours.
@@ -158,6 +160,7 @@ impl Org {
             assignment_rule: true,
             validation_rule: None,
             locked_rows: 0,
+            in_approval: BTreeSet::new(),
             late_commit_seconds: None,
             daily_limit: 100_000,
             api_bursts: false,
@@ -202,6 +205,13 @@ impl Org {
             self.switches.locked_rows -= 1;
             let message = format!("unable to obtain exclusive access to this record or 1 records: {id}");
             return Err(ApiError::of_fields("UNABLE_TO_LOCK_ROW", message, &[]));
+        }
+        if self.switches.in_approval.contains(id) {
+            return Err(ApiError::of_fields(
+                "ENTITY_IS_LOCKED",
+                "the entity is locked for editing".to_owned(),
+                &[],
+            ));
         }
         match &self.switches.validation_rule {
             Some(text) => {

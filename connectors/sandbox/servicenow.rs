@@ -82,6 +82,8 @@ struct Switches {
     query_literals_in_user_zone: bool,
     acl_hidden_fraction: f64,
     require_close_code: bool,
+    /// An ACL forbids everybody to change closed records.
+    closed_read_only: bool,
     /// Fraction of the world's cases that are `sn_customerservice_case`.
     csm_fraction: f64,
     rate_limit_per_hour: Option<u64>,
@@ -193,6 +195,7 @@ fn instance(stage: &Stage, custom_columns: bool) -> Instance {
         query_literals_in_user_zone: false,
         acl_hidden_fraction: 0.0,
         require_close_code: true,
+        closed_read_only: false,
         csm_fraction: 0.0,
         rate_limit_per_hour: None,
         aborting_rule: None,
@@ -373,6 +376,7 @@ impl Vendor for ServiceNow {
             "query_literals_in_user_zone" => guard.switches.query_literals_in_user_zone = truth()?,
             "acl_hidden_fraction" => guard.switches.acl_hidden_fraction = fraction()?,
             "require_close_code" => guard.switches.require_close_code = truth()?,
+            "closed_read_only" => guard.switches.closed_read_only = truth()?,
             "csm_fraction" => guard.switches.csm_fraction = fraction()?,
             "rate_limit_per_hour" => guard.switches.rate_limit_per_hour = value.as_u64(),
             "aborting_rule" => guard.switches.aborting_rule = value.as_str().map(ToOwned::to_owned),

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-const VERSION_FIELDS: &str = "sys_id,sys_updated_on,sys_mod_count";
+const VERSION_FIELDS: &str = "sys_id,sys_updated_on,sys_mod_count,active";
 /// Entries of a journal that are looked through for a marker; the query names the marker, so one would do.
 const ENTRIES_MAX: u32 = 50;
 
@@ -103,8 +103,28 @@ impl ServiceNow {
             Ok(response) => wire::record(&response).map_err(|problem| of_write(response.status, problem)),
         };
         match answer {
-            Err(error) => wants.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) => {
+                let error = self.refused_or_sealed(cx, table, id, error).await;
+                wants.iter().map(|_| Err(error.clone())).collect()
+            }
             Ok(row) => wants.iter().map(|action| self.verdict(action, &sent, &row)).collect(),
+        }
+    }
+
+    /// Access rules commonly forbid writes to closed records: a 403 on one is no fault that somebody could mend.
+    async fn refused_or_sealed(
+        &self,
+        cx: &Ctx<'_>,
+        table: Table,
+        id: &str,
+        error: ConnectorError,
+    ) -> ConnectorError {
+        let ConnectorError::Refused { status: 403, reason } = &error else { return error };
+        let path = record_path(table.name(), id, VERSION_FIELDS);
+        let row = self.get(cx, path, Lane::Write).await.and_then(|response| wire::record(&response));
+        match row {
+            Ok(row) if is_closed(&row) => sealed(reason),
+            _ => error,
         }
     }
 
@@ -147,6 +167,9 @@ impl ServiceNow {
             match row.get(name) {
                 None => {
                     return Err(refused(format!("there is no readable column {name}; see `dutyd setup`")));
+                }
+                Some(cell) if !same(&cell.value, wanted) && is_closed(row) => {
+                    return Err(sealed(&format!("column {name} did not keep its value")));
                 }
                 Some(cell) if !same(&cell.value, wanted) => {
                     return Err(refused(format!(
@@ -284,6 +307,15 @@ fn text<'a>(row: &'a Row, column: &str) -> &'a str {
 fn same(found: &str, wanted: &str) -> bool {
     let plain = |text: &str| text.replace("\r\n", "\n").trim().to_owned();
     plain(found) == plain(wanted)
+}
+
+/// Vendor: `active` is false once a record is closed or cancelled (data-table-and-field-reference, Task).
+fn is_closed(row: &Row) -> bool {
+    text(row, "active") == "false"
+}
+
+fn sealed(reason: &str) -> ConnectorError {
+    ConnectorError::Sealed { reason: format!("the record is closed, and the instance keeps it so: {reason}") }
 }
 
 fn refused(reason: String) -> ConnectorError {

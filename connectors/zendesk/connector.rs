@@ -196,7 +196,7 @@ impl Zendesk {
             let ticket = self.ticket(cx, id).await?;
             if matches!(ticket.status.as_str(), "closed" | "deleted") {
                 let reason = format!("ticket {id} is {}: Zendesk takes no updates of it", ticket.status);
-                return Err(ConnectorError::Refused { status: 422, reason });
+                return Err(ConnectorError::Sealed { reason });
             }
             let fields = &bearings.fields;
             let needed: Vec<&Action> =
@@ -209,7 +209,7 @@ impl Zendesk {
                 .header("accept", "application/json");
             let response =
                 cx.http.send(request).await.map_err(|error| ConnectorError::of_transport(error, true))?;
-            if response.status == 409 {
+            if response.status == 409 || was_closed_meanwhile(&response) {
                 continue;
             }
             if let Some(error) = error_of(&response, cx.now, true) {
@@ -224,6 +224,12 @@ impl Zendesk {
 }
 
 type Verdict = Result<Receipt, ConnectorError>;
+
+/// Vendor: 422, `details.status`: "Status: closed prevents ticket update". The next look at the ticket says so too.
+fn was_closed_meanwhile(response: &Response) -> bool {
+    response.status == 422
+        && String::from_utf8_lossy(&response.body).contains("closed prevents ticket update")
+}
 
 /// What became of each action, from the answer to the update.
 fn updated(

@@ -254,6 +254,7 @@ fn each_status_has_one_reaction() {
         ConnectorError::Unknown { .. } => "unknown",
         ConnectorError::SignedOut { .. } => "signed out",
         ConnectorError::Refused { .. } => "refused",
+        ConnectorError::Sealed { .. } => "sealed",
         ConnectorError::Malformed { .. } => "malformed",
     };
     let table = [

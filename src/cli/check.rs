@@ -134,7 +134,7 @@ fn in_words(source: &Source, error: &ConnectorError) -> String {
             format!("{host} cannot be reached: {reason}; check the address, the network and the proxy")
         }
         ConnectorError::Throttled { .. } => format!("{host} asks us to wait: {error}; try again later"),
-        ConnectorError::Refused { .. } | ConnectorError::Malformed { .. } => {
+        ConnectorError::Refused { .. } | ConnectorError::Sealed { .. } | ConnectorError::Malformed { .. } => {
             format!("{host} does not answer as its documents say: {error}")
         }
     }

@@ -138,6 +138,12 @@ fn source_lines(source: &SourceLine, now: Timestamp, zone: &TimeZone) -> String 
             count(row.quarantined, "record")
         ));
     }
+    if outbox.sealed > 0 {
+        text.push_str(&format!(
+            "    {} left as they are on records that take no writes\n",
+            count(outbox.sealed, "mark")
+        ));
+    }
     text
 }
 
@@ -187,6 +193,7 @@ pub fn parked(rows: &[ParkedRow], now: Timestamp) -> String {
     let row = |row: &ParkedRow| {
         let kind = match row.kind {
             ParkedKind::Write => format!("refused write ({})", row.slot),
+            ParkedKind::Sealed => format!("record takes no writes ({}); nothing to do", row.slot),
             ParkedKind::Record => "record that could not be read".to_owned(),
         };
         let (what, because) = (line(&row.what, 60), line(&row.because, WHY_MAX));

@@ -189,6 +189,12 @@ impl Deliver {
                 );
                 Verdict::Unknown { ask_at, because }
             }
+            ConnectorError::Sealed { .. } => {
+                tracing::info!(source = %leased.action.case.source, case = %leased.action.case,
+                    action = %leased.action.id, slot = %leased.action.slot.word(),
+                    "left as it is until the case changes: {because}");
+                Verdict::Sealed { because }
+            }
             ConnectorError::Refused { .. } | ConnectorError::Malformed { .. } => {
                 tracing::error!(source = %leased.action.case.source, case = %leased.action.case,
                     action = %leased.action.id, slot = %leased.action.slot.word(), attempt = leased.attempt,

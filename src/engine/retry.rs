@@ -51,6 +51,7 @@ pub fn read_again(error: &ConnectorError, failures: u32, now: Timestamp, dice: &
         ConnectorError::Unavailable { .. }
         | ConnectorError::Unknown { .. }
         | ConnectorError::Refused { .. }
+        | ConnectorError::Sealed { .. }
         | ConnectorError::Malformed { .. } => after(now, backoff(failures, dice)),
     }
 }

@@ -44,6 +44,8 @@ pub struct DecisionRow {
 pub enum ParkedKind {
     /// The vendor refused a write.
     Write,
+    /// The record takes no writes as it stands; nobody needs to act.
+    Sealed,
     /// A record that could not be understood.
     Record,
 }
@@ -66,7 +68,7 @@ pub struct ParkedRow {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Wanted {
     pub action: Action,
-    /// `ready`, `held`, `waiting`, `flying`, `unknown`, `parked`.
+    /// `ready`, `held`, `waiting`, `flying`, `unknown`, `parked`, `sealed`.
     pub stage: &'static str,
     pub attempts: u32,
     pub next_at: Option<Timestamp>,
@@ -124,7 +126,10 @@ pub struct OutboxCounts {
     pub flying: u64,
     pub unknown: u64,
     pub parked: u64,
-    /// The longest an action has been wanted and not shown, parked and held ones left out.
+    /// On records that take no writes as they stand.
+    #[serde(default)]
+    pub sealed: u64,
+    /// The longest an action has been wanted and not shown; held, parked and sealed ones left out.
     pub since: Option<Timestamp>,
 }
 

@@ -261,6 +261,8 @@ pub enum Verdict {
     Unknown { ask_at: Timestamp, because: String },
     /// For a person.
     Parked { because: String },
+    /// The record takes no writes: nobody needs to act, and it is tried again once the case changes.
+    Sealed { because: String },
 }
 
 /// How long things are kept.

@@ -45,6 +45,7 @@ macro_rules! contract {
             p19_a_case_that_never_was_is_not_read
             p20_a_poll_without_news_is_cheap
             p21_no_request_leaves_the_declared_list
+            p22_a_record_that_takes_no_writes_is_left_as_it_is
         );
     };
     (@tests $subject:path, $hostile:literal, $($promise:ident)*) => {

@@ -6,7 +6,7 @@ use dutyd::clock::{Clock, Wake, Woke};
 use dutyd::config::Mode;
 use dutyd::engine::{Engine, Setup, SourceSetup, Tick, Unit};
 use dutyd::store::sqlite::SqliteStore;
-use dutyd::store::{Order, Store};
+use dutyd::store::{Order, ParkedKind, Store};
 use dutyd_connectors::transport::SignIn;
 use dutyd_connectors::{
     Applied, Connector, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity, Page, Profile,
@@ -536,4 +536,27 @@ async fn a_flag_rises_at_its_second_is_written_once_and_outlives_the_database() 
     let flags = amnesiac.store.open_flags(10).await.expect("read");
     assert_eq!((flags.len(), flags[0].rule.as_str()), (1, "urgent-unowned"));
     assert_eq!(flags[0].raised_at, start() + minutes(15));
+}
+
+#[tokio::test]
+async fn a_record_that_takes_no_writes_parks_nothing_and_is_tried_again_once_it_changes() {
+    let stage = Stage::with_a_want(Mode::Write).await;
+    let sealed = || Err(ConnectorError::Sealed { reason: "ticket 1 is closed".to_owned() });
+    stage.double.write(sealed());
+    stage.settle().await;
+    assert_eq!(stage.writes(), ["apply mark why"]);
+    let source = stage.store.sources(start()).await.expect("read").remove(0);
+    assert_eq!((source.outbox.sealed, source.outbox.parked, source.outbox.pending()), (2, 0, 0));
+    assert_eq!(source.outbox.since, None, "nothing is overdue");
+    let shown = stage.store.parked().await.expect("read");
+    assert!(shown.iter().all(|row| row.kind == ParkedKind::Sealed && row.because.contains("closed")));
+    stage.clock.pass(SignedDuration::from_hours(24));
+    stage.settle().await;
+    assert!(stage.writes().is_empty(), "no retry without a change");
+    let reopened = change("a", 2);
+    stage.double.page(Ok(Page { changes: vec![reopened], ..page(&[], "two") }));
+    stage.clock.pass(minutes(1));
+    stage.settle().await;
+    assert_eq!(stage.writes(), ["apply mark why"]);
+    assert_eq!(stage.store.sources(start()).await.expect("read")[0].outbox.sealed, 0);
 }

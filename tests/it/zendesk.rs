@@ -123,7 +123,7 @@ async fn closed_tickets_refuse_marks_and_merged_ones_are_gone() {
     world.act(&closed, "change", &json!({ "fields": { "status": "closed" } })).await;
     world.act(&merged, "merge", &json!({ "into": kept.id })).await;
     for verdict in world.connector.apply(&world.cx(), &mark(&closed)).await.expect("verdicts") {
-        assert!(matches!(verdict.result, Err(ConnectorError::Refused { .. })), "{verdict:?}");
+        assert!(matches!(verdict.result, Err(ConnectorError::Sealed { .. })), "{verdict:?}");
     }
     world.pass(60).await;
     let change = world.read(&closed).await;

@@ -56,6 +56,7 @@ fn kind(result: Result<Response, ConnectorError>) -> &'static str {
         Err(ConnectorError::Unknown { .. }) => "unknown",
         Err(ConnectorError::SignedOut { .. }) => "signed out",
         Err(ConnectorError::Refused { .. }) => "refused",
+        Err(ConnectorError::Sealed { .. }) => "sealed",
         Err(ConnectorError::Malformed { .. }) => "malformed",
     }
 }

@@ -12,6 +12,12 @@ fn off_screen(field: &str) -> String {
     format!("Field '{field}' cannot be set. It is not on the appropriate screen, or unknown.")
 }
 
+/// The refusals of an edit where no field may be edited.
+pub fn all_off_screen(body: &Map<String, Value>) -> Refusals {
+    let parts = ["fields", "update"].iter().filter_map(|part| body.get(*part)?.as_object());
+    parts.flat_map(Map::keys).map(|name| (name.clone(), Value::String(off_screen(name)))).collect()
+}
+
 /// Changes of `fields` and `update` together: all of them, or the refusals.
 pub fn changes(
     site: &Site,

@@ -60,6 +60,9 @@ pub fn edit(ask: &mut Ask<'_>) -> Answer {
     {
         return Err(errors::forbidden());
     }
+    if ask.site.is_read_only(issue) {
+        return Err(refused(fields::all_off_screen(&body)));
+    }
     let changes = fields::changes(ask.site, issue, &body, ask.documents).map_err(refused)?;
     let properties = properties(&body)?;
     let added = super::children::comments_in(ask, &body)?;
@@ -148,7 +151,9 @@ pub fn transition(ask: &mut Ask<'_>) -> Answer {
 
 /// The fields of the edit screen.
 pub fn edit_meta(ask: &mut Ask<'_>) -> Answer {
-    ask.issue()?;
+    if ask.site.is_read_only(ask.issue()?) {
+        return Ok(errors::ok(&json!({ "fields": {} })));
+    }
     let on_screen = ["summary", "description", "priority", "assignee", "components", "duedate", "labels"];
     let off = ask.site.switches.labels_off_screen;
     let mut fields = Map::new();

@@ -76,6 +76,8 @@ pub struct Switches {
     pub numeric_created: bool,
     /// Labels are not on the edit screen.
     pub labels_off_screen: bool,
+    /// The workflow gives the status "Closed" the property `jira.issue.editable=false`.
+    pub closed_read_only: bool,
     /// Data Center: user name and password are refused, as in Jira 11.
     pub basic_disabled: bool,
 }
@@ -117,6 +119,11 @@ struct Index {
 }
 
 impl Site {
+    /// Whether the workflow keeps this issue as it is.
+    pub fn is_read_only(&self, issue: &Issue) -> bool {
+        self.switches.closed_read_only && issue.status == CLOSED
+    }
+
     pub fn new(flavour: Flavour, seed: u64, cast: &Cast) -> Site {
         let mut site = Site {
             flavour,
@@ -149,6 +156,7 @@ impl Site {
                 page_max: 5_000,
                 numeric_created: true,
                 labels_off_screen: false,
+                closed_read_only: false,
                 basic_disabled: true,
             },
             serial: 10_000,

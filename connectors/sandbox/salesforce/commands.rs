@@ -65,6 +65,8 @@ fn other(
     let id = known(org, id)?;
     let writer = by_system(org, now);
     match verb {
+        "lock" => drop(org.switches.in_approval.insert(id.clone())),
+        "unlock" => drop(org.switches.in_approval.remove(&id)),
         "undelete" => rules::mark_deleted(org, &id, false, &writer, None),
         "vanish" => {
             let answer = shown(org, &id);

@@ -311,13 +311,19 @@ fn no_write(instance: &Instance, caller: &Caller, table: &str, verb: &str) -> Op
     (!allowed).then(|| errors::envelope(403, "Operation Failed", Some(&detail)))
 }
 
-/// The data policy of resolving, and the business rule a test can switch on.
+/// The data policy of resolving, and the business rule and the ACL that a test can switch on.
 fn refused(instance: &Instance, table: &str, id: &str, fields: &Fields) -> Option<Response> {
     if let Some(rule) = &instance.switches.aborting_rule {
         let detail = format!(
             "Operation against file '{table}' was aborted by Business Rule '{rule}^aabbccddeeff00112233445566778899'. Business Rule Stack:{rule}"
         );
         return Some(errors::envelope(403, "Operation Failed", Some(&detail)));
+    }
+    if instance.switches.closed_read_only
+        && instance.store.field(table, id, "active").as_deref() == Some("false")
+    {
+        let detail = "ACL Exception Update Failed due to security constraints";
+        return Some(errors::envelope(403, "Operation Failed", Some(detail)));
     }
     let given = |name: &str| fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
     let ending = table == "incident" && matches!(given("state").or(given("incident_state")), Some("6" | "7"));

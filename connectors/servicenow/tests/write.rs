@@ -50,6 +50,7 @@ async fn apply(script: &Script, actions: &[Action]) -> Vec<Result<(), String>> {
         ConnectorError::Unknown { .. } => "unknown".to_owned(),
         ConnectorError::SignedOut { .. } => "signed out".to_owned(),
         ConnectorError::Refused { status, .. } => format!("refused {status}"),
+        ConnectorError::Sealed { .. } => "sealed".to_owned(),
         ConnectorError::Malformed { .. } => "malformed".to_owned(),
     };
     applied.into_iter().map(|one| one.result.map(|_| ()).map_err(word)).collect()

@@ -18,6 +18,7 @@ pub const WAITING: i64 = 2;
 pub const FLYING: i64 = 3;
 pub const UNKNOWN: i64 = 4;
 pub const PARKED: i64 = 5;
+pub const SEALED: i64 = 6;
 
 pub fn stage_word(stage: i64) -> &'static str {
     match stage {
@@ -26,6 +27,7 @@ pub fn stage_word(stage: i64) -> &'static str {
         WAITING => "waiting",
         FLYING => "flying",
         UNKNOWN => "unknown",
+        SEALED => "sealed",
         _ => "parked",
     }
 }
@@ -52,11 +54,8 @@ pub fn want(db: &Connection, outcome: &OutcomeCommit, now: Timestamp) -> Result<
             .execute(params![outcome.case, slot])?;
     }
     if outcome.state.is_some() && !outcome.held {
-        db.prepare_cached("UPDATE outbox SET stage = ?2 WHERE case_id = ?1 AND stage = ?3")?.execute([
-            outcome.case,
-            READY,
-            HELD,
-        ])?;
+        db.prepare_cached("UPDATE outbox SET stage = ?2 WHERE case_id = ?1 AND stage IN (?3, ?4)")?
+            .execute([outcome.case, READY, HELD, SEALED])?;
     }
     Ok(())
 }
@@ -75,8 +74,8 @@ pub fn upsert(
         "INSERT INTO outbox (source, case_id, slot, generation, stage, rank, since, body)
          SELECT source, id, ?2, ?3, ?4, ?5, ?6, ?7 FROM cases WHERE id = ?1
          ON CONFLICT DO UPDATE SET generation = excluded.generation, body = excluded.body, rank = excluded.rank,
-           stage = CASE WHEN stage IN (0, 5) THEN excluded.stage ELSE stage END,
-           attempts = CASE WHEN stage = 5 THEN 0 ELSE attempts END
+           stage = CASE WHEN stage IN (0, 5, 6) THEN excluded.stage ELSE stage END,
+           attempts = CASE WHEN stage IN (5, 6) THEN 0 ELSE attempts END
          WHERE excluded.generation >= generation",
     )?
     .execute(params![
@@ -276,6 +275,9 @@ fn settle_one(db: &Connection, settlement: &Settlement, newer: bool, now: Timest
         // A newer want deserves its own try.
         Verdict::Parked { because } => {
             put(if newer { READY } else { PARKED }, None, newer, because)?;
+        }
+        Verdict::Sealed { because } => {
+            put(if newer { READY } else { SEALED }, None, true, because)?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! The read side: what commands, metrics and status pages ask. Nothing here scans a table that grows with the cases.
 
-use super::outbox::{HOUR_MINUTES, stage_word};
+use super::outbox::{HOUR_MINUTES, SEALED, stage_word};
 use super::rows::{at, ms};
 use crate::store::{
     Counts, DecisionRow, FlagRow, OutboxCounts, ParkedKind, ParkedRow, Result, Sealed, SourceRow, StateRow,
@@ -108,11 +108,14 @@ pub fn decisions(db: &Connection, case: i64) -> Result<Vec<DecisionRow>> {
 pub fn parked(db: &Connection) -> Result<Vec<ParkedRow>> {
     let mut found = all(db
         .prepare_cached(
-            "SELECT outbox.id, source.name, number, slot, coalesce(because, ''), since FROM outbox
+            "SELECT outbox.id, source.name, number, slot, coalesce(because, ''), since, stage FROM outbox
              JOIN source ON source.id = outbox.source JOIN cases ON cases.id = outbox.case_id
-             WHERE outbox.stage = 5 ORDER BY outbox.id LIMIT ?1",
+             WHERE outbox.stage IN (5, 6) ORDER BY outbox.stage, outbox.id LIMIT ?1",
         )?
-        .query_map([PARKED_MAX], |row| parked_row(row, 'w', ParkedKind::Write))?)?;
+        .query_map([PARKED_MAX], |row| {
+            let sealed = row.get::<_, i64>(6)? == SEALED;
+            parked_row(row, 'w', if sealed { ParkedKind::Sealed } else { ParkedKind::Write })
+        })?)?;
     found.extend(all(db
         .prepare_cached(
             "SELECT quarantine.id, source.name, record, '', reason, since FROM quarantine
@@ -213,9 +216,10 @@ fn outbox_counts(stages: &[(i64, u64, Option<Timestamp>)]) -> OutboxCounts {
             "waiting" => counts.waiting = *count,
             "flying" => counts.flying = *count,
             "unknown" => counts.unknown = *count,
+            "sealed" => counts.sealed = *count,
             _ => counts.parked = *count,
         }
-        if !matches!(stage_word(*stage), "held" | "parked") {
+        if !matches!(stage_word(*stage), "held" | "parked" | "sealed") {
             counts.since = [counts.since, *since].into_iter().flatten().min();
         }
     }

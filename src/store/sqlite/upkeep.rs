@@ -252,7 +252,7 @@ fn retry_parked(db: &Connection, id: Option<&str>, now: Timestamp) -> Result<usi
     let mut met = 0;
     if record.is_none() {
         met += db.execute(
-            "UPDATE outbox SET stage = 0, because = NULL WHERE stage = 5 AND id = coalesce(?1, id)",
+            "UPDATE outbox SET stage = 0, because = NULL WHERE stage IN (5, 6) AND id = coalesce(?1, id)",
             [write],
         )?;
     }
@@ -272,7 +272,7 @@ fn drop_parked(db: &Connection, id: Option<&str>) -> Result<usize> {
     let (write, record) = split(id)?;
     let mut met = 0;
     if record.is_none() {
-        met += db.execute("DELETE FROM outbox WHERE stage = 5 AND id = coalesce(?1, id)", [write])?;
+        met += db.execute("DELETE FROM outbox WHERE stage IN (5, 6) AND id = coalesce(?1, id)", [write])?;
     }
     if write.is_none() {
         met += db.execute("DELETE FROM quarantine WHERE id = coalesce(?1, id)", [record])?;

@@ -1,6 +1,6 @@
 //! Jira's two products under the contract.
 
-use super::subject::{Subject, secrets};
+use super::subject::{Seal, Subject, secrets};
 use dutyd_connectors::{Secrets, SourceConfig, jira};
 use dutyd_sandbox::hooks::Ring;
 use serde_json::{Value, json};
@@ -73,6 +73,7 @@ pub static CLOUD: Subject = Subject {
     idle_requests: 1,
     spoil,
     requests: jira::REQUESTS,
+    seal: Seal { switch: Some("closed_read_only"), orders: &[("change", r#"{"status":"closed"}"#)] },
     zone_switch: Some("integration_zone"),
 };
 

@@ -474,6 +474,37 @@ pub async fn p21_no_request_leaves_the_declared_list(subject: &'static Subject, 
     }
 }
 
+pub async fn p22_a_record_that_takes_no_writes_is_left_as_it_is(subject: &'static Subject, hostile: bool) {
+    let switches = subject.seal.switch.map(|name| (name, json!(true))).into_iter().collect();
+    let world = World::new(subject, &Setting { switches, ..Setting::new(hostile) }).await;
+    let (sealed, open) = (world.create("sealed").await, world.create("open").await);
+    for (verb, fields) in subject.seal.orders {
+        let fields: serde_json::Value = serde_json::from_str(fields).unwrap_or_default();
+        world.act(&sealed, verb, &json!({ "fields": fields })).await;
+    }
+    world.pass(60).await;
+    let before = world.read(&sealed).await.case.revision;
+    let (refused, taken) = (wants(&sealed, Severity::Watch), wants(&open, Severity::Watch));
+    for actions in [&refused[..], &refused[..2]] {
+        let mut settled = 0;
+        for _ in 0..20 {
+            let applied = world.connector.apply(&world.cx(), actions).await.expect("verdicts");
+            settled =
+                applied.iter().filter(|one| matches!(one.result, Err(ConnectorError::Sealed { .. }))).count();
+            if settled == actions.len() || !hostile {
+                assert_eq!(settled, actions.len(), "{applied:?}");
+                break;
+            }
+            world.pass(120).await;
+        }
+        assert_eq!(settled, actions.len());
+    }
+    assert_eq!(world.read(&sealed).await.case.revision, before, "nothing was written");
+    assert_eq!(standing_notes(&world, note_id(&refused)), 0);
+    world.deliver(&taken).await;
+    assert!(world.holds(&taken[0]).await, "the others are written as ever");
+}
+
 fn is_declared(pattern: &str, method: &str, path: &str) -> bool {
     let Some((wanted, pattern)) = pattern.split_once(' ') else { return false };
     let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());

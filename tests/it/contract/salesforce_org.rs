@@ -1,6 +1,6 @@
 //! What the contract must know of Salesforce.
 
-use super::subject::{Subject, secrets};
+use super::subject::{Seal, Subject, secrets};
 use super::world::column;
 use dutyd_connectors::salesforce;
 use serde_json::{Value, json};
@@ -48,6 +48,7 @@ pub static SALESFORCE: Subject = Subject {
         Some(answer.to_string().into_bytes())
     },
     requests: salesforce::REQUESTS,
+    seal: Seal { switch: None, orders: &[("lock", "")] },
     zone_switch: Some("user_time_zone"),
 };
 

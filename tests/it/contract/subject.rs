@@ -31,14 +31,26 @@ pub struct Subject {
     pub spoil: fn(&[u8], &str) -> Option<Vec<u8>>,
     /// Every request the connector may send: `METHOD /path`, with `{…}` for one segment.
     pub requests: &'static [&'static str],
+    /// Switches of the sandbox under which a record can be closed to all writes, and what is then done to it.
+    pub seal: Seal,
     /// A sandbox switch that moves our account to another time zone.
     pub zone_switch: Option<&'static str>,
+}
+
+/// How a record comes to take no writes.
+#[derive(Clone, Copy)]
+pub struct Seal {
+    pub switch: Option<&'static str>,
+    /// Orders of the control port, one after the other: verb, and the fields of a `change`.
+    pub orders: &'static [(&'static str, &'static str)],
 }
 
 pub fn secrets(pairs: &[(&str, &Value)]) -> Secrets {
     let secret = |value: &Value| value.as_str().unwrap_or_default().to_owned().into();
     Secrets(pairs.iter().map(|(name, value)| ((*name).to_owned(), secret(value))).collect())
 }
+
+const CLOSED_BY_NUMBER: &str = r#"{"state":"7","close_code":"Solved","close_notes":"done"}"#;
 
 pub static SERVICENOW: Subject = Subject {
     vendor: servicenow::VENDOR,
@@ -90,6 +102,7 @@ pub static SERVICENOW: Subject = Subject {
         Some(page.to_string().into_bytes())
     },
     requests: servicenow::REQUESTS,
+    seal: Seal { switch: Some("closed_read_only"), orders: &[("change", CLOSED_BY_NUMBER)] },
     zone_switch: Some("user_time_zone"),
 };
 
@@ -146,6 +159,10 @@ pub static ZENDESK: Subject = Subject {
         Some(page.to_string().into_bytes())
     },
     requests: zendesk::REQUESTS,
+    seal: Seal {
+        switch: None,
+        orders: &[("change", r#"{"status":"solved"}"#), ("change", r#"{"status":"closed"}"#)],
+    },
     zone_switch: None,
 };
 

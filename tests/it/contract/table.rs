@@ -68,7 +68,7 @@ fn every_system_of_the_suite_stands_in_the_table() {
         SUITE.lines().filter_map(|line| line.strip_prefix("contract!(")?.split(',').next()).collect();
     let known: Vec<&str> = SYSTEMS.iter().map(|(name, ..)| *name).collect();
     assert_eq!(called, known);
-    assert_eq!(promises().len(), 21, "{:?}", promises());
+    assert_eq!(promises().len(), 22, "{:?}", promises());
 }
 
 #[test]
