@@ -3,6 +3,7 @@
 //! Must not know: how anything is decided or stored; each command's file calls what does.
 
 mod ask;
+mod audit;
 mod calendar;
 mod check;
 mod clocks;
@@ -83,6 +84,19 @@ pub enum Command {
         #[command(subcommand)]
         what: Parked,
     },
+    /// The log of decisions, writes, orders and messages, each row hashed over the one before.
+    Audit {
+        #[command(subcommand)]
+        what: audit::Audit,
+    },
+    /// Forget all cases of a customer or requester: state, timeline, flags, messages, content of the audit log.
+    Erase {
+        /// Name or id of a customer or requester, or a key of customers.toml.
+        who: String,
+        /// Do it; without, only say what would be forgotten.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Stop reading from and writing to a source.
     Pause { source: String },
     /// Let a paused source go on.
@@ -159,6 +173,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Parked { what: Parked::List } => ask(Ask::Parked),
         Command::Parked { what: Parked::Retry { id } } => ask(Ask::RetryParked { id: id.clone() }),
         Command::Parked { what: Parked::Drop { id } } => ask(Ask::DropParked { id: Some(id.clone()) }),
+        Command::Audit { what } => ask(what.ask()),
+        Command::Erase { who, yes } => ask(Ask::Erase { who: who.clone(), sure: *yes }),
         Command::Pause { source } => pause(source, true),
         Command::Resume { source } => pause(source, false),
         Command::Unmark { source } => ask(Ask::Unmark { source: source.clone() }),

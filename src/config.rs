@@ -14,8 +14,8 @@ pub use read::Document;
 pub use schema::{SchemaOf, schema};
 pub use secret::SecretSource;
 pub use settings::{
-    ControlSettings, DEFAULTS, Listen, LogFormat, LogLevel, LogSettings, MetricsSettings, Mode,
-    NetworkSettings, SandboxSettings, Settings, TextSettings, WebhookSettings,
+    AuditSettings, ControlSettings, DEFAULTS, Listen, LogFormat, LogLevel, LogSettings, MetricsSettings,
+    Mode, NetworkSettings, SandboxSettings, Settings, TextSettings, WebhookSettings,
 };
 pub use source::{Brakes, Source, vendors};
 
@@ -178,6 +178,10 @@ fn implausible(file: &str, text: &str, settings: &Settings) -> Vec<Problem> {
     }
     if let Err(message) = source::check_poll_interval(settings.poll_interval) {
         complain("poll_interval", message, "the shipped value is \"60s\"");
+    }
+    if !(1..=36_500).contains(&settings.audit.keep_days) {
+        let message = "`keep_days` must be between 1 and 36500".to_owned();
+        complain("keep_days", message, "the shipped value is 400");
     }
     if let Some(proxy) = &settings.network.proxy
         && !Url::parse(proxy).is_ok_and(|url| matches!(url.scheme(), "http" | "https" | "socks5"))

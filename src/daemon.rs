@@ -10,14 +10,15 @@ use crate::desk::{Desk, Desked, Live, Refusal, Reload};
 use crate::engine::{Engine, EngineError, Setup, SourceSetup};
 use crate::http::{HttpTransport, client, post_json};
 use crate::metrics::Metrics;
-use crate::store::StoreError;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{Retention, StoreError};
 use crate::webhook::{Bounds, Intake, serve};
 use crate::{health, systemd, webhook};
 use axum::Router;
 use dutyd_connectors::Connector;
 use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
 use dutyd_core::problem::Problem;
+use jiff::SignedDuration;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -95,8 +96,14 @@ impl Daemon {
         for source in &config.sources {
             sources.push(setup(&config, source, &connectors[&source.name], &clock, &metrics)?);
         }
-        let setup =
-            Setup { store: store.clone(), clock: clock.clone(), policy: policy.clone(), sources, seed };
+        let setup = Setup {
+            store: store.clone(),
+            clock: clock.clone(),
+            policy: policy.clone(),
+            sources,
+            retention: retention(&config),
+            seed,
+        };
         let engine = Arc::new(Engine::new(setup).await?);
         let reload = reload(place.clone(), archive, policies);
         let desk = Arc::new(Desk {
@@ -189,6 +196,11 @@ async fn clock(config: &Config) -> Result<Arc<dyn Clock>, DaemonError> {
     let Some(address) = &config.settings.sandbox.clock else { return Ok(Arc::new(SystemClock::default())) };
     let post = post_json(address).map_err(DaemonError::Clock)?;
     Ok(Arc::new(SandboxClock::start(post).await.map_err(DaemonError::Clock)?))
+}
+
+fn retention(config: &Config) -> Retention {
+    let days = i64::from(config.settings.audit.keep_days);
+    Retention { audit: SignedDuration::from_hours(24 * days), ..Retention::default() }
 }
 
 /// Differs between two processes on real time; the same in every replay.

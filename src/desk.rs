@@ -2,6 +2,7 @@
 //!
 //! Knows: questions and answers. Must not know: how they are asked (socket or command line) or printed.
 
+mod audit;
 mod explain;
 mod list;
 mod orders;
@@ -11,10 +12,11 @@ pub use explain::{CaseLine, ClockLine, Explanation, OutboxLine, RuleLine, Saying
 pub use list::{FlagLine, List};
 pub use status::{LiveLine, SourceLine, Status};
 
+use crate::audit::Verified;
 use crate::clock::Clock;
 use crate::config::{Brakes, Source};
 use crate::engine::{Engine, EngineError};
-use crate::store::{ParkedRow, Store, StoreError};
+use crate::store::{AuditRow, ParkedRow, Store, StoreError};
 use dutyd_core::policy::PolicySet;
 use dutyd_core::state::CaseState;
 use jiff::{SignedDuration, Timestamp};
@@ -53,6 +55,24 @@ pub enum Ask {
     Unmark {
         source: String,
     },
+    /// Rows of the audit log.
+    Audit {
+        case: Option<String>,
+        since: Option<Timestamp>,
+        max: usize,
+    },
+    VerifyAudit {
+        /// A hash, in hex, that must be in the chain.
+        head: Option<String>,
+    },
+    RetainAudit {
+        days: u32,
+    },
+    /// Forget a customer's cases. Without `sure` only say which.
+    Erase {
+        who: String,
+        sure: bool,
+    },
     /// Read the policy again.
     Reload,
 }
@@ -66,6 +86,8 @@ pub enum Answer {
     Explanation(Box<Explanation>),
     History(Box<CaseState>),
     Parked(Vec<ParkedRow>),
+    Audit(Vec<AuditRow>),
+    Verified(Box<Verified>),
     /// What was done, as a sentence.
     Done {
         said: String,
@@ -159,6 +181,10 @@ impl Desk {
             Ask::List { max } => Ok(Answer::List(self.list(max).await?)),
             Ask::Explain { case } => Ok(Answer::Explanation(Box::new(self.explain(&case).await?))),
             Ask::History { case } => Ok(Answer::History(Box::new(self.history(&case).await?))),
+            Ask::Audit { case, since, max } => {
+                Ok(Answer::Audit(self.audit(case.as_deref(), since, max).await?))
+            }
+            Ask::VerifyAudit { head } => Ok(Answer::Verified(Box::new(self.verify_audit(head).await?))),
             Ask::Parked => Ok(Answer::Parked(self.store.parked().await?)),
             order => match &self.live {
                 Some(live) => self.order(live, order).await.map(|said| Answer::Done { said }),

@@ -1,6 +1,7 @@
 //! The imperative shell of dutyd: reads the time, opens connections, stores, and calls the core to decide.
 
 pub mod archive;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;

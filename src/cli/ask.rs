@@ -1,6 +1,6 @@
 //! Commands that ask: the running daemon over its socket, or else the database.
 
-use super::{Exit, Failure, Format, print_bytes, print_json, show, show_explain};
+use super::{Exit, Failure, Format, audit, print_bytes, print_json, show, show_explain};
 use crate::clock::{Clock, StoppedClock, SystemClock};
 use crate::config::{self, Config, Place, Settings};
 use crate::control;
@@ -14,7 +14,11 @@ use std::sync::Arc;
 
 pub fn run(place: &Place, ask: Ask, format: Format) -> Result<Exit, Failure> {
     let (answer, settings) = answered(place, ask)?;
-    print(&answer, format, &settings)
+    let printed = print(&answer, format, &settings)?;
+    Ok(match &answer {
+        Answer::Verified(verified) if !verified.is_whole() => Exit::Problems,
+        _ => printed,
+    })
 }
 
 /// The answer, unprinted.
@@ -97,6 +101,10 @@ fn print(answer: &Answer, format: Format, settings: &Settings) -> Result<Exit, F
         (Format::Json, Answer::Explanation(told)) => print_json(told),
         (_, Answer::History(state)) => print_json(state),
         (Format::Json, Answer::Parked(rows)) => print_json(rows),
+        (Format::Json, Answer::Audit(rows)) => print_json(rows),
+        (Format::Json, Answer::Verified(verified)) => print_json(verified),
+        (Format::Text, Answer::Audit(rows)) => print_bytes(audit::rows(rows, &zone).as_bytes()),
+        (Format::Text, Answer::Verified(verified)) => print_bytes(audit::verdict(verified).as_bytes()),
         (Format::Json, Answer::Done { said }) => print_json(&serde_json::json!({ "said": said })),
         (Format::Text, Answer::Status(status)) => print_bytes(show::status(status, &zone).as_bytes()),
         (Format::Text, Answer::List(list)) => print_bytes(show::list(list, &zone).as_bytes()),

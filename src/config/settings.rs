@@ -28,6 +28,7 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     pub control: ControlSettings,
     pub log: LogSettings,
+    pub audit: AuditSettings,
     pub network: NetworkSettings,
     pub text: TextSettings,
     pub sandbox: SandboxSettings,
@@ -110,6 +111,14 @@ impl LogLevel {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// The log of what was decided, written, ordered and told.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuditSettings {
+    /// Older rows are removed.
+    pub keep_days: u32,
 }
 
 /// How requests reach the vendors.

@@ -163,7 +163,7 @@ impl Desk {
     }
 
     /// The one case that a name means.
-    async fn one_case(&self, name: &str) -> Result<StateRow, Refusal> {
+    pub(super) async fn one_case(&self, name: &str) -> Result<StateRow, Refusal> {
         let mut found = self.store.find_cases(name).await?;
         match found.len() {
             1 => Ok(found.remove(0)),

@@ -30,10 +30,16 @@ impl Desk {
                      until the next start; set its mode to \"observe\" to keep it so"
                 ))
             }
+            Ask::RetainAudit { days } => self.retain_audit(live, days).await,
+            Ask::Erase { who, sure } => self.erase(live, &who, sure).await,
             Ask::Reload => (live.reload)(),
-            Ask::Status | Ask::List { .. } | Ask::Explain { .. } | Ask::History { .. } | Ask::Parked => {
-                Err(Refusal::Io("a question is not an order".to_owned()))
-            }
+            Ask::Status
+            | Ask::List { .. }
+            | Ask::Explain { .. }
+            | Ask::History { .. }
+            | Ask::Audit { .. }
+            | Ask::VerifyAudit { .. }
+            | Ask::Parked => Err(Refusal::Io("a question is not an order".to_owned())),
         }
     }
 }

@@ -14,7 +14,7 @@ pub use source::{SourceHealth, SourceSetup};
 
 use crate::clock::{Clock, Wake, Woke};
 use crate::config::Mode;
-use crate::store::{Order, Store, StoreError};
+use crate::store::{Order, Retention, Store, StoreError};
 use async_trait::async_trait;
 use dice::Dice;
 use dutyd_core::action::{Action, Slot, Want};
@@ -63,6 +63,7 @@ pub struct Shared {
     pub policy: watch::Receiver<Arc<PolicySet>>,
     bells: Bells,
     dice: Dice,
+    retention: Retention,
     sources: BTreeMap<String, Arc<Source>>,
     /// A source is seen again after cases were judged blind.
     rejudge: AtomicBool,
@@ -96,6 +97,7 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     pub policy: watch::Receiver<Arc<PolicySet>>,
     pub sources: Vec<SourceSetup>,
+    pub retention: Retention,
     /// For lease tokens and jitter. Must differ from start to start where a process may be restarted.
     pub seed: u64,
 }
@@ -125,6 +127,7 @@ impl Engine {
             policy: setup.policy,
             bells,
             dice,
+            retention: setup.retention,
             sources,
             rejudge: AtomicBool::default(),
             beats: Mutex::default(),

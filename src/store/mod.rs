@@ -12,7 +12,8 @@ mod types;
 pub use codec::{NEWS_VERSION, Sealed, open_news, open_state, seal_change, seal_news, seal_state};
 pub use error::StoreError;
 pub use read::{
-    Counts, DecisionRow, FlagRow, OutboxCounts, ParkedKind, ParkedRow, SourceRow, StateRow, Wanted,
+    AuditQuestion, AuditRow, Counts, DecisionRow, FlagRow, OutboxCounts, ParkedKind, ParkedRow, SourceRow,
+    StateRow, Wanted,
 };
 pub use types::{
     ActionBatch, Brakes, DueBatch, DueCase, FactsRead, FetchResult, FetchedCase, HintBatch, Incoming,
@@ -20,6 +21,7 @@ pub use types::{
     SourceLease, Swept, TakenHint, Token, Verdict, Watched,
 };
 
+use crate::audit::Verified;
 use async_trait::async_trait;
 use dutyd_connectors::{Cursor, Hint};
 use dutyd_core::around::Around;
@@ -119,6 +121,15 @@ pub trait Store: Send + Sync {
     async fn wanted(&self, case: i64) -> Result<Vec<Wanted>>;
 
     async fn sources(&self, now: Timestamp) -> Result<Vec<SourceRow>>;
+
+    /// Rows of the audit log, oldest first.
+    async fn audit_rows(&self, question: AuditQuestion) -> Result<Vec<AuditRow>>;
+
+    /// Hash, in hex, and number of its last row.
+    async fn audit_head(&self) -> Result<(String, i64)>;
+
+    /// Reads the whole chain. `head`: a hash, in hex, that must be in it.
+    async fn verify_audit(&self, head: Option<String>) -> Result<Verified>;
 
     async fn counts(&self, now: Timestamp) -> Result<Counts>;
 }

@@ -1,6 +1,7 @@
 //! What commands, metrics and status pages read.
 
 use super::codec::Sealed;
+use crate::audit::Kind;
 use dutyd_core::action::{Action, Severity};
 use dutyd_core::case::CaseKey;
 use dutyd_core::decide::Decision;
@@ -37,6 +38,30 @@ pub struct FlagRow {
 pub struct DecisionRow {
     pub seq: i64,
     pub decision: Decision,
+}
+
+/// Which rows of the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditQuestion {
+    pub case: Option<i64>,
+    pub since: Option<Timestamp>,
+    /// The newest so many.
+    pub max: usize,
+}
+
+/// One row of the audit log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditRow {
+    pub seq: i64,
+    pub at: Timestamp,
+    /// `None`: written by a later dutyd.
+    pub kind: Option<Kind>,
+    /// `source/number`; `None`: about no case, or about a forgotten one.
+    pub case: Option<String>,
+    /// `None`: erased.
+    pub said: Option<serde_json::Value>,
+    /// In hex.
+    pub hash: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -272,11 +272,14 @@ pub struct Retention {
     pub closed: SignedDuration,
     /// Ids of webhook deliveries.
     pub deliveries: SignedDuration,
+    /// Rows of the audit log. Their content goes with their case, if that is earlier.
+    pub audit: SignedDuration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { closed: SignedDuration::from_hours(24 * 400), deliveries: SignedDuration::from_hours(24 * 7) }
+        let days = |count: i64| SignedDuration::from_hours(24 * count);
+        Self { closed: days(400), deliveries: days(7), audit: days(400) }
     }
 }
 
@@ -284,6 +287,8 @@ impl Default for Retention {
 pub struct Swept {
     pub cases: usize,
     pub deliveries: usize,
+    /// Rows of the audit log.
+    pub audited: usize,
     /// More of it can be done at once.
     pub more: bool,
 }
@@ -314,6 +319,14 @@ pub enum Order {
     /// Send nothing that was wanted so far until its case changes.
     Hold {
         source: String,
+    },
+    /// Forget everything about these cases, by the store's numbers; the audit log keeps its hashes.
+    Erase {
+        cases: Vec<i64>,
+    },
+    /// Remove rows of the audit log that are older.
+    RetainAudit {
+        before: Timestamp,
     },
     /// Send these, whatever was decided.
     Want {

@@ -6,8 +6,8 @@ use crate::contract::subject::{SERVICENOW, Subject, ZENDESK};
 use dutyd::clock::StoppedClock;
 use dutyd::config::{Mode, shipped};
 use dutyd::engine::{Engine, Setup, SourceSetup, Tick};
-use dutyd::store::Store;
 use dutyd::store::sqlite::SqliteStore;
+use dutyd::store::{Retention, Store};
 use dutyd_connectors::{Connector, build};
 use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
 use dutyd_sandbox::vendor::Command;
@@ -61,7 +61,8 @@ async fn flagged(sandbox: &Sandbox, policy: Policy) -> Vec<(String, String)> {
     let (_keep, policy) = watch::channel(Arc::new(PolicySet { current, ..PolicySet::default() }));
     let sources = SYSTEMS.iter().map(|subject| source(sandbox, subject)).collect();
     let clock = Arc::new(StoppedClock(now));
-    let setup = Setup { store: store.clone(), clock, policy, sources, seed: 1 };
+    let retention = Retention::default();
+    let setup = Setup { store: store.clone(), clock, policy, sources, retention, seed: 1 };
     let engine = Engine::new(setup).await.expect("an engine");
     let units = engine.units();
     for _ in 0..100 {

@@ -6,7 +6,7 @@ use dutyd::clock::{Clock, Wake, Woke};
 use dutyd::config::Mode;
 use dutyd::engine::{Engine, Setup, SourceSetup, Tick, Unit};
 use dutyd::store::sqlite::SqliteStore;
-use dutyd::store::{Order, ParkedKind, Store};
+use dutyd::store::{Order, ParkedKind, Retention, Store};
 use dutyd_connectors::transport::SignIn;
 use dutyd_connectors::{
     Applied, Connector, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity, Page, Profile,
@@ -225,6 +225,7 @@ impl Stage {
             clock: clock.clone(),
             policy: watched,
             sources: vec![source],
+            retention: Retention::default(),
             seed: 1,
         };
         let engine = Engine::new(setup).await.expect("an engine");

@@ -1,5 +1,6 @@
 //! Tests through the edges of the whole project, in one binary.
 
+mod audit;
 mod cli;
 mod contract;
 mod customers;

@@ -86,7 +86,7 @@ fn hint(id: &str, delivery: Option<&str>) -> Hint {
 }
 
 /// What an evaluation of `due` comes to when nothing is wanted.
-fn outcome(due: &DueCase) -> OutcomeCommit {
+pub fn outcome(due: &DueCase) -> OutcomeCommit {
     OutcomeCommit {
         case: due.case,
         token: due.token,
@@ -111,7 +111,7 @@ fn outcome(due: &DueCase) -> OutcomeCommit {
     }
 }
 
-fn wanting(due: &DueCase, why: &str, generation: u64) -> OutcomeCommit {
+pub fn wanting(due: &DueCase, why: &str, generation: u64) -> OutcomeCommit {
     let want = Want::Why(Some(why.to_owned()));
     OutcomeCommit { actions: vec![Action::new(&due.key, Slot::Why, want, generation)], ..outcome(due) }
 }
@@ -122,13 +122,13 @@ fn in_group(due: &DueCase, urgent: bool) -> OutcomeCommit {
     OutcomeCommit { groups: vec![(group, adds)], ..outcome(due) }
 }
 
-const BRAKES: Brakes = Brakes { cases_max: 100, writes_per_hour: 1_000 };
+pub const BRAKES: Brakes = Brakes { cases_max: 100, writes_per_hour: 1_000 };
 
-async fn due(store: &dyn Store, now: Timestamp) -> Vec<DueCase> {
+pub async fn due(store: &dyn Store, now: Timestamp) -> Vec<DueCase> {
     store.lease_due(Token(5), 1_000, now).await.expect("leased").cases
 }
 
-async fn commit(store: &dyn Store, outcomes: Vec<OutcomeCommit>, now: Timestamp) -> usize {
+pub async fn commit(store: &dyn Store, outcomes: Vec<OutcomeCommit>, now: Timestamp) -> usize {
     store.commit_outcomes(outcomes, Watched::default(), now).await.expect("committed")
 }
 
@@ -301,12 +301,12 @@ async fn under_way(bed: &Bed) -> (SourceLease, dutyd::store::LeasedAction) {
     (lease, action)
 }
 
-fn settled(action: &dutyd::store::LeasedAction, verdict: Verdict) -> Vec<Settlement> {
+pub fn settled(action: &dutyd::store::LeasedAction, verdict: Verdict) -> Vec<Settlement> {
     let generation = action.action.generation;
     vec![Settlement { row: action.row, token: action.token, case: action.case, generation, verdict }]
 }
 
-fn done(action: &dutyd::store::LeasedAction) -> Verdict {
+pub fn done(action: &dutyd::store::LeasedAction) -> Verdict {
     let receipt =
         Receipt { slot: Slot::Why, generation: action.action.generation, at: start(), revision: None };
     let news = News::Settled { receipt: receipt.clone(), want: action.action.want.clone() };

@@ -29,7 +29,7 @@ pub fn lease_source(
     let until = now.saturating_add(LEASE_LIFE).unwrap_or(now);
     let changed = db
         .prepare_cached(
-            "UPDATE source SET token = ?2, lease_until = ?3
+            "UPDATE source SET token = ?2, lease_until = ?3, watched_from = coalesce(watched_from, ?4)
              WHERE id = ?1 AND (token IS NULL OR token = ?2 OR lease_until <= ?4)",
         )?
         .execute(params![id, token.0, ms(until), ms(now)])?;

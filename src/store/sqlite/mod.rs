@@ -2,6 +2,7 @@
 //!
 //! Durability: WAL with `synchronous = FULL`; nothing is answered before it is on the disk.
 
+mod audit;
 mod bells;
 mod intake;
 mod open;
@@ -211,7 +212,13 @@ impl Store for SqliteStore {
     }
 
     async fn order(&self, order: Order, now: Timestamp) -> Result<usize> {
-        self.writer.write(Keep::Now, move |db| upkeep::order(db, order, now)).await
+        let erases = matches!(order, Order::Erase { .. });
+        let met = self.writer.write(Keep::Now, move |db| upkeep::order(db, order, now)).await?;
+        if erases {
+            // The write-ahead log still holds what was erased.
+            self.read(upkeep::truncate_log).await?;
+        }
+        Ok(met)
     }
 
     async fn find_cases(&self, name: &str) -> Result<Vec<StateRow>> {
@@ -245,6 +252,18 @@ impl Store for SqliteStore {
 
     async fn sources(&self, now: Timestamp) -> Result<Vec<SourceRow>> {
         self.read(move |db| reads::sources(db, now)).await
+    }
+
+    async fn audit_rows(&self, question: AuditQuestion) -> Result<Vec<AuditRow>> {
+        self.read(move |db| audit::rows(db, &question)).await
+    }
+
+    async fn audit_head(&self) -> Result<(String, i64)> {
+        self.read(|db| audit::head(db).map(|(hash, rows)| (hex::encode(hash), rows))).await
+    }
+
+    async fn verify_audit(&self, head: Option<String>) -> Result<Verified> {
+        self.read(move |db| audit::verify(db, head.as_deref())).await
     }
 
     async fn counts(&self, now: Timestamp) -> Result<Counts> {

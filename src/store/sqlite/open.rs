@@ -16,7 +16,7 @@ const CHECKPOINT_PAGES: u32 = 4_000;
 const STATEMENTS_MAX: usize = 160;
 
 /// Each entry takes the schema one version up.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// An opened database.
 pub struct Opened {
@@ -50,6 +50,7 @@ pub fn open(path: &Path, instance: u64) -> Result<Opened, StoreError> {
     settle_in(&connection, "synchronous = FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", -16_000)?;
+    secure_delete(&connection, "FAST")?;
     migrate(&connection)?;
     let start = take_over(&connection, &side_file(path), instance)?;
     if start.unclean && size(path) <= CHECK_AT_ONCE_BYTES {
@@ -58,6 +59,12 @@ pub fn open(path: &Path, instance: u64) -> Result<Opened, StoreError> {
         check_beside(path.to_owned());
     }
     Ok(Opened { connection, lock, start })
+}
+
+/// FAST: what is deleted is overwritten where its page is written anyway. ON: everywhere, for erasures.
+pub fn secure_delete(connection: &Connection, how: &str) -> Result<(), StoreError> {
+    connection.pragma_update(None, "secure_delete", how)?;
+    Ok(())
 }
 
 /// A connection that cannot write.

@@ -1,8 +1,10 @@
 //! Wanted marks on their way to the vendor: what is wanted, what may be sent, what became of it.
 
+use super::audit;
 use super::open::{meta, set_meta};
 use super::rows::{add_news, at, held, ms};
 use super::work::note_revision;
+use crate::audit::Kind;
 use crate::store::{
     ActionBatch, Brakes, LEASE_LIFE, LeasedAction, OutcomeCommit, Result, Settlement, SourceLease,
     StoreError, Token, Verdict,
@@ -225,12 +227,17 @@ pub fn settle(
     let source = held(db, lease)?.id;
     let (mut settled, mut written) = (0, BTreeSet::new());
     for settlement in settlements {
-        let flying: Option<i64> = db
-            .prepare_cached("SELECT generation FROM outbox WHERE id = ?1 AND token = ?2 AND stage = 3")?
-            .query_row([settlement.row, settlement.token.0], |row| row.get(0))
+        let flying: Option<(i64, String, String)> = db
+            .prepare_cached(
+                "SELECT generation, slot, body FROM outbox WHERE id = ?1 AND token = ?2 AND stage = 3",
+            )?
+            .query_row([settlement.row, settlement.token.0], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
             .optional()?;
-        let Some(generation) = flying else { continue };
+        let Some((generation, slot, body)) = flying else { continue };
         let newer = generation > i64::try_from(settlement.generation).unwrap_or(i64::MAX);
+        note_in_audit(db, settlement, &slot, Some(&body).filter(|_| !newer), now)?;
         settle_one(db, settlement, newer, now)?;
         settled += 1;
         if matches!(settlement.verdict, Verdict::Done { .. } | Verdict::Unknown { .. }) {
@@ -239,6 +246,29 @@ pub fn settle(
     }
     note_writes(db, source, i64::try_from(written.len()).unwrap_or(i64::MAX), now)?;
     Ok(settled)
+}
+
+/// What a vendor was told, or refused. A want that a newer one has replaced meanwhile is known by its generation only.
+fn note_in_audit(
+    db: &Connection,
+    settlement: &Settlement,
+    slot: &str,
+    body: Option<&String>,
+    now: Timestamp,
+) -> Result<()> {
+    let (outcome, because) = match &settlement.verdict {
+        Verdict::Done { .. } => ("written", None),
+        Verdict::Unknown { because, .. } => ("unknown", Some(because)),
+        Verdict::Parked { because } => ("refused", Some(because)),
+        Verdict::Sealed { because } => ("sealed", Some(because)),
+        Verdict::Retry { .. } => return Ok(()),
+    };
+    let action: Option<Action> = body.and_then(|body| serde_json::from_str(body).ok());
+    let said = serde_json::json!({
+        "slot": slot, "generation": settlement.generation, "outcome": outcome, "because": because,
+        "id": action.as_ref().map(|action| &action.id), "want": action.as_ref().map(|action| &action.want),
+    });
+    audit::note(db, Kind::Write, settlement.case, &said, now)
 }
 
 /// `newer`: a newer want took the slot while this one was on its way.

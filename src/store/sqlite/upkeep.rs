@@ -1,9 +1,10 @@
 //! Upkeep: after a start or a jump, after a change of policy, retention, and what operators order.
 
-use super::open::{meta, set_meta};
-use super::outbox;
+use super::open::{meta, secure_delete, set_meta};
 use super::rows::{ms, tally, wake};
 use super::surroundings;
+use super::{audit, outbox};
+use crate::audit::Kind;
 use crate::store::{LEASE_LIFE, Order, Result, Retention, StoreError, Swept};
 use dutyd_core::case::CaseKey;
 use jiff::Timestamp;
@@ -84,6 +85,9 @@ pub fn wake_all(db: &Connection, epoch: &str, now: Timestamp) -> Result<()> {
     if !again && meta(db, EPOCH)?.as_deref() == Some(policy) {
         return Ok(());
     }
+    if !again {
+        audit::note_policy(db, policy, now)?;
+    }
     set_meta(db, EPOCH, policy)?;
     let number = Walk::read(db)?.map_or(1, |walk| walk.number + 1);
     Walk { number, pass: Pass::Deadlines, after: (ms(now), 0) }.write(db)
@@ -147,9 +151,8 @@ pub fn sweep(db: &Connection, retention: Retention, now: Timestamp) -> Result<Sw
         )?
         .query_map(params![before, FORGET_MAX], |row| row.get(0))?
         .collect::<std::result::Result<_, _>>()?;
-    for case in &old {
-        forget(db, *case)?;
-    }
+    audit::erase(db, &old, "past retention", now)?;
+    let audited = audit::retain_daily(db, retention.audit, now)?;
     let day = ms(now.saturating_sub(retention.deliveries).unwrap_or(Timestamp::MIN)).div_euclid(86_400_000);
     let deliveries = db.execute(
         "DELETE FROM delivery WHERE (day, hash) IN (SELECT day, hash FROM delivery WHERE day < ?1 LIMIT ?2)",
@@ -158,11 +161,11 @@ pub fn sweep(db: &Connection, retention: Retention, now: Timestamp) -> Result<Sw
     let minute = ms(now).div_euclid(60_000) - outbox::HOUR_MINUTES;
     db.execute("DELETE FROM spent WHERE minute <= ?1", [minute])?;
     let more = old.len() == FORGET_MAX || deliveries == PURGE_MAX;
-    Ok(Swept { cases: old.len(), deliveries, more })
+    Ok(Swept { cases: old.len(), deliveries, audited, more })
 }
 
 /// Everything about one case, its log of decisions too.
-fn forget(db: &Connection, case: i64) -> Result<()> {
+pub fn forget(db: &Connection, case: i64) -> Result<()> {
     surroundings::leave(db, case)?;
     db.prepare_cached(
         "UPDATE source SET cases = cases - 1 WHERE id = (SELECT source FROM cases WHERE id = ?1)",
@@ -171,6 +174,11 @@ fn forget(db: &Connection, case: i64) -> Result<()> {
     let decisions = db.prepare_cached("DELETE FROM decision WHERE case_id = ?1")?.execute([case])?;
     tally(db, "decisions", -i64::try_from(decisions).unwrap_or(0))?;
     for statement in [
+        "DELETE FROM quarantine WHERE (source, record) IN (SELECT source, vendor_id FROM cases WHERE id = ?1)",
+        "DELETE FROM hint WHERE (source, vendor_id) IN (SELECT source, vendor_id FROM cases WHERE id = ?1)",
+        "DELETE FROM inbox WHERE case_id = ?1",
+        "DELETE FROM outbox WHERE case_id = ?1",
+        "DELETE FROM notice WHERE case_id = ?1",
         "DELETE FROM flag WHERE case_id = ?1",
         "DELETE FROM state WHERE case_id = ?1",
         "DELETE FROM due WHERE case_id = ?1",
@@ -196,6 +204,9 @@ pub fn truncate_log(db: &Connection) -> Result<()> {
 }
 
 pub fn order(db: &Connection, order: Order, now: Timestamp) -> Result<usize> {
+    if let Some(said) = audited(&order) {
+        audit::note(db, Kind::Order, 0, &said, now)?;
+    }
     Ok(match order {
         Order::Pause { source, paused } => {
             db.execute("UPDATE source SET paused = ?2 WHERE name = ?1", params![source, paused])?
@@ -212,6 +223,15 @@ pub fn order(db: &Connection, order: Order, now: Timestamp) -> Result<usize> {
                AND source = (SELECT id FROM source WHERE name = ?1)",
             [source],
         )?,
+        Order::Erase { cases } => {
+            // Freed pages are overwritten too.
+            secure_delete(db, "ON")?;
+            let erased = audit::erase(db, &cases, "ordered", now);
+            secure_delete(db, "FAST")?;
+            erased?;
+            cases.len()
+        }
+        Order::RetainAudit { before } => audit::retain(db, before, now)?,
         Order::Want { actions } => {
             let mut met = 0;
             for action in &actions {
@@ -226,6 +246,22 @@ pub fn order(db: &Connection, order: Order, now: Timestamp) -> Result<usize> {
             }
             met
         }
+    })
+}
+
+/// What an operator ordered, for the audit log; the engine's own orders are no decisions of a person.
+fn audited(order: &Order) -> Option<serde_json::Value> {
+    use serde_json::json;
+    Some(match order {
+        Order::Pause { source, paused } => {
+            json!({ "order": if *paused { "pause" } else { "resume" }, "source": source })
+        }
+        Order::RetryParked { id } => json!({ "order": "retry parked", "id": id }),
+        Order::DropParked { id } => json!({ "order": "drop parked", "id": id }),
+        Order::Hold { source } => json!({ "order": "unmark", "source": source }),
+        Order::Erase { cases } => json!({ "order": "erase", "cases": cases.len() }),
+        Order::RetainAudit { before } => json!({ "order": "audit retain", "before": before }),
+        Order::Refetch { .. } | Order::Rewind { .. } | Order::Want { .. } => return None,
     })
 }
 

@@ -1,12 +1,14 @@
 //! The due-queue: leasing cases to be evaluated, loading what they need, committing what came of it.
 
 use super::rows::{at, count, ms, ms_up, tally, wake};
-use super::{outbox, surroundings, upkeep};
+use super::{audit, outbox, surroundings, upkeep};
+use crate::audit::Kind;
 use crate::store::{
     DueBatch, DueCase, LEASE_LIFE, OutcomeCommit, Result, Sealed, StoreError, Token, Watched,
 };
 use dutyd_core::action::Severity;
 use dutyd_core::case::CaseKey;
+use dutyd_core::decide::DecisionKind;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -150,7 +152,7 @@ fn commit_one(db: &Connection, outcome: &OutcomeCommit, watched: Watched, now: T
         write_state(db, outcome, state, now)?;
         surroundings::join(db, outcome, watched)?;
     }
-    log_decisions(db, outcome)?;
+    log_decisions(db, outcome, now)?;
     outbox::want(db, outcome, now)?;
     if outcome.refetch {
         refetch(db, outcome.case, now)?;
@@ -213,12 +215,18 @@ fn list_flags(db: &Connection, outcome: &OutcomeCommit) -> Result<()> {
     Ok(())
 }
 
-fn log_decisions(db: &Connection, outcome: &OutcomeCommit) -> Result<()> {
+fn log_decisions(db: &Connection, outcome: &OutcomeCommit, now: Timestamp) -> Result<()> {
     for decision in &outcome.decisions {
         let body = serde_json::to_string(decision)
             .map_err(|error| StoreError::Corrupt { what: "decision", because: error.to_string() })?;
         db.prepare_cached("INSERT INTO decision (case_id, body) VALUES (?1, ?2)")?
             .execute(params![outcome.case, body])?;
+        let kind = match decision.kind {
+            DecisionKind::Override => Kind::Override,
+            _ => Kind::Decision,
+        };
+        let body = audit::Body::Decision { row: db.last_insert_rowid(), body: &body };
+        audit::append(db, kind, outcome.case, &body, now)?;
     }
     tally(db, "decisions", i64::try_from(outcome.decisions.len()).unwrap_or(i64::MAX))
 }

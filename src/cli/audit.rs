@@ -1,0 +1,104 @@
+//! `dutyd audit`: the log of decisions, writes, orders and messages, and whether it holds.
+
+use super::words::{count, instant, line, number};
+use crate::audit::Verified;
+use crate::desk::Ask;
+use crate::store::AuditRow;
+use clap::Subcommand;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+/// Longest sentence shown of a row; --format json has all of it.
+const SAID_MAX: usize = 200;
+
+/// What to do with the audit log.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Show its newest rows, oldest first.
+    Show {
+        /// Only about this case: `source/number`, or a number if it is unique.
+        case: Option<String>,
+        /// Only rows since this instant, for example 2026-03-01T00:00:00Z.
+        #[arg(long)]
+        since: Option<Timestamp>,
+        /// How many rows.
+        #[arg(long, default_value_t = 100)]
+        max: usize,
+    },
+    /// Recompute the whole chain and name every row that does not hold.
+    Verify {
+        /// A hash that the journal showed on an earlier day: it must be in the chain, or the end was cut or written anew.
+        #[arg(long, value_name = "HASH")]
+        head: Option<String>,
+    },
+    /// Remove rows older than so many days now. `[audit] keep_days` does so every day by itself.
+    Retain {
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        days: u32,
+    },
+}
+
+impl Audit {
+    pub fn ask(&self) -> Ask {
+        match self {
+            Audit::Show { case, since, max } => Ask::Audit { case: case.clone(), since: *since, max: *max },
+            Audit::Verify { head } => Ask::VerifyAudit { head: head.clone() },
+            Audit::Retain { days } => Ask::RetainAudit { days: *days },
+        }
+    }
+}
+
+pub fn rows(rows: &[AuditRow], zone: &TimeZone) -> String {
+    if rows.is_empty() {
+        return "the audit log says nothing about that\n".to_owned();
+    }
+    rows.iter().map(|row| row_line(row, zone)).collect()
+}
+
+fn row_line(row: &AuditRow, zone: &TimeZone) -> String {
+    let kind = row.kind.map_or("?", |kind| kind.word());
+    let case = row.case.as_deref().map(|case| format!("{}  ", line(case, 60))).unwrap_or_default();
+    let said = match &row.said {
+        Some(said) => sentence(said),
+        None => "(erased)".to_owned(),
+    };
+    format!("{:>8}  {}  {kind:<10} {case}{}\n", row.seq, instant(row.at, zone), line(&said, SAID_MAX))
+}
+
+/// A row's content in words: of a decision its reason, of the rest its members, in their order.
+fn sentence(said: &Value) -> String {
+    let word = |key: &str| said[key].as_str();
+    match (word("kind"), word("rule"), word("severity"), word("why")) {
+        (Some(kind), Some(rule), Some(severity), Some(why)) => format!("{kind} {rule}, {severity}: {why}"),
+        _ => {
+            let members = said.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+            members.map(|(key, value)| format!("{key} {}", plain(value))).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+pub fn verdict(verified: &Verified) -> String {
+    let mut text = String::new();
+    for fault in &verified.faults {
+        text.push_str(&format!("row {}: {}\n", fault.row, fault.message));
+    }
+    if verified.holds_head == Some(false) {
+        text.push_str("the given hash is not in the chain: its end was cut, or it was written anew\n");
+    }
+    let rows = count(verified.rows, "row");
+    let erased = match verified.erased {
+        0 => String::new(),
+        erased => format!(", the content of {} erased in order", number(erased)),
+    };
+    if verified.is_whole() {
+        format!("ok: {rows} ({} to {}){erased}\nhead {}\n", verified.first, verified.last, verified.head)
+    } else {
+        let faults = verified.faults.len() as u64 + u64::from(verified.holds_head == Some(false));
+        format!("{text}the audit log does not hold: {} in {rows}\n", count(faults, "fault"))
+    }
+}
