@@ -16,6 +16,8 @@ mod run;
 mod setup;
 mod show;
 mod show_explain;
+#[cfg(feature = "demo")]
+mod sla;
 pub mod words;
 
 pub use outcome::{Exit, Failure};
@@ -124,6 +126,12 @@ pub enum Command {
         #[command(subcommand)]
         question: calendar::Question,
     },
+    /// Compare our SLA clocks with a log whose verdicts are known.
+    #[cfg(feature = "demo")]
+    Sla {
+        #[command(subcommand)]
+        question: sla::Question,
+    },
     /// Print the JSON Schema of a kind of file.
     Schema { of: SchemaOf },
     /// See dutyd at work: the real daemon against local servers that behave like the vendors.
@@ -163,6 +171,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Setup { system, webhook_base } => setup::run(&place, system, webhook_base),
         Command::Calendar { question } => calendar::run(&place, question, cli.format),
         Command::Explain(explain) => clocks::run(&place, explain, cli.format),
+        #[cfg(feature = "demo")]
+        Command::Sla { question } => sla::run(question, cli.format),
         Command::Schema { of } => print_json(&crate::config::schema(*of)),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(arguments, cli.format, cli.verbose),

@@ -11,6 +11,8 @@ pub mod daemon;
 pub mod demo;
 pub mod desk;
 pub mod engine;
+#[cfg(feature = "demo")]
+pub mod fit;
 pub mod health;
 pub mod http;
 pub mod metrics;

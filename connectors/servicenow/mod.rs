@@ -38,6 +38,7 @@ mod write;
 
 pub use config::{Columns, Config, FieldConfig, FieldKind, Marks, SignInConfig, Table};
 pub use connector::ServiceNow;
+pub use normalize::shipped_status;
 pub use setup::setup;
 
 /// The vendor's name in configuration and output.

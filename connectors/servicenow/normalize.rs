@@ -113,9 +113,11 @@ fn names(case: &Case) -> BTreeMap<String, String> {
 /// 8 Canceled (c_IncidentManagementStateModel); case states 1 New, 10 Open, 18 Awaiting Info, 6 Resolved, 3 Closed,
 /// 7 Cancelled (case-api). Codes that nobody knows count as open: better seen once too often than never.
 pub fn status(config: &Config, table: Table, state: &str, hold_reason: &str) -> Status {
-    if let Some(status) = config.states.get(state) {
-        return *status;
-    }
+    config.states.get(state).copied().unwrap_or_else(|| shipped_status(table, state, hold_reason))
+}
+
+/// Where a record stands by the codes that the vendor ships.
+pub fn shipped_status(table: Table, state: &str, hold_reason: &str) -> Status {
     match (table, state) {
         (_, "1") => Status::New,
         (Table::Incident, "3") if hold_reason == "1" => Status::Pending,

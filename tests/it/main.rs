@@ -2,6 +2,7 @@
 
 mod audit;
 mod cli;
+mod clocks;
 mod contract;
 mod customers;
 mod demo;
