@@ -159,6 +159,24 @@ pub struct Case {
     pub revision: Revision,
 }
 
+impl Case {
+    /// Gives a field the value that it had before a change, as the vendor's history tells it.
+    pub(crate) fn take_back(&mut self, field: &str, before: Option<String>) {
+        match field {
+            "title" => self.title = before.unwrap_or_default(),
+            "tier" => self.tier = before,
+            "contract" => self.contract = before,
+            "product" => self.product = before,
+            "category" => self.category = before,
+            "channel" => self.channel = before,
+            _ => match before {
+                Some(text) => drop(self.fields.insert(field.to_owned(), FieldValue::Text(text))),
+                None => drop(self.fields.remove(field)),
+            },
+        }
+    }
+}
+
 /// What of ours was found on the vendor's record when it was read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SeenMarks {

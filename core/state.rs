@@ -176,6 +176,7 @@ impl CaseState {
                 EventKind::PriorityChanged { from, .. } => known.case.priority = from,
                 EventKind::OwnerChanged { from, .. } => known.case.owner = from,
                 EventKind::TeamChanged { from, .. } => known.case.team = from,
+                EventKind::FieldChanged { field, from, .. } => known.case.take_back(&field, from),
                 _ => {}
             }
         }

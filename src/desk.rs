@@ -7,6 +7,7 @@ mod explain;
 mod list;
 mod orders;
 mod status;
+mod then;
 
 pub use explain::{CaseLine, ClockLine, Explanation, OutboxLine, RuleLine, Saying, Says};
 pub use list::{FlagLine, List};
@@ -35,6 +36,9 @@ pub enum Ask {
     Explain {
         /// `source/number`, `source/id`, or a number if it is unique.
         case: String,
+        /// As of then, by what was known then; without it, now.
+        #[serde(default)]
+        at: Option<Timestamp>,
     },
     /// All that is remembered about a case, for its clocks.
     History {
@@ -179,7 +183,7 @@ impl Desk {
         match ask {
             Ask::Status => Ok(Answer::Status(Box::new(self.status().await?))),
             Ask::List { max } => Ok(Answer::List(self.list(max).await?)),
-            Ask::Explain { case } => Ok(Answer::Explanation(Box::new(self.explain(&case).await?))),
+            Ask::Explain { case, at } => Ok(Answer::Explanation(Box::new(self.explain(&case, at).await?))),
             Ask::History { case } => Ok(Answer::History(Box::new(self.history(&case).await?))),
             Ask::Audit { case, since, max } => {
                 Ok(Answer::Audit(self.audit(case.as_deref(), since, max).await?))

@@ -1,9 +1,48 @@
-//! What a case adds to the facts of its customer, owner and team.
+//! What a case adds to the facts of its customer, owner and team, and the sums.
 
-use crate::around::{Contribution, Group, GroupKind};
+use crate::around::{Around, Contribution, Group, GroupFacts, GroupKind};
 use crate::policy::Policy;
 use crate::state::{CaseState, Presence};
 use crate::timeline::{Actor, EventKind, TimelineEvent};
+use std::collections::{BTreeSet, HashMap};
+
+/// The facts of all groups, counted afresh from the cases themselves.
+#[derive(Debug, Default)]
+pub struct Census {
+    facts: HashMap<Group, GroupFacts>,
+    sources: HashMap<Group, BTreeSet<String>>,
+}
+
+impl Census {
+    pub fn count(&mut self, policy: &Policy, state: &CaseState) {
+        for (group, adds) in groups(policy, state) {
+            if adds.open {
+                let sources = self.sources.entry(group.clone()).or_default();
+                sources.insert(state.case.key.source.clone());
+            }
+            let sum = self.facts.entry(group).or_default();
+            sum.open += u32::from(adds.open);
+            sum.urgent += u32::from(adds.urgent);
+            sum.unowned += u32::from(adds.unowned);
+            sum.unanswered += u32::from(adds.unanswered);
+        }
+    }
+
+    /// The facts around one case; nothing of the cases it is linked to.
+    pub fn around(&self, policy: &Policy, state: &CaseState) -> Around {
+        let mut around = Around::default();
+        for (group, _) in groups(policy, state) {
+            let sources = self.sources.get(&group).map_or(0, BTreeSet::len) as u32;
+            let facts = self.facts.get(&group).map(|facts| GroupFacts { sources, ..*facts });
+            match group.kind {
+                GroupKind::Customer => around.customer = facts,
+                GroupKind::Owner => around.owner = facts,
+                GroupKind::Team => around.team = facts,
+            }
+        }
+        around
+    }
+}
 
 /// The groups of a case and what it contributes to their counts. A done or vanished case contributes nothing.
 pub fn groups(policy: &Policy, state: &CaseState) -> Vec<(Group, Contribution)> {

@@ -11,7 +11,7 @@ mod reconcile;
 mod tests;
 mod wants;
 
-pub use groups::groups;
+pub use groups::{Census, groups};
 
 use crate::action::{Action, Severity};
 use crate::around::Around;

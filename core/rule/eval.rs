@@ -15,7 +15,7 @@ pub trait View {
     fn now(&self) -> Timestamp;
     /// A value at this instant.
     fn read<'v>(&'v self, read: &Read) -> Known<'v>;
-    /// A reading that moves; `None` if there is none.
+    /// A reading that moves; `None` if it stands still, or there is none.
     fn line(&self, read: &Read) -> Result<Option<Line<'_>>, Reason>;
     /// A count that is known from below only, because the oldest events are gone.
     fn is_at_least(&self, read: &Read) -> bool;
@@ -131,7 +131,10 @@ fn judge_line(view: &dyn View, read: &Read, comparison: Comparison, bound: &Expr
     };
     match view.line(read) {
         Err(reason) => Judgement::fixed(Truth::Unknown(reason)),
-        Ok(None) => Judgement::fixed(comparison.holds(&Value::Null, &bound).into()),
+        Ok(None) => Judgement::fixed(match view.read(read) {
+            Ok(still) => comparison.holds(&still, &bound).into(),
+            Err(reason) => Truth::Unknown(reason),
+        }),
         Ok(Some(line)) => {
             let truth = comparison.holds(&line.value(view.now()), &bound).into();
             Judgement { truth, changes_at: line.changes_at(view.now(), comparison, &bound) }

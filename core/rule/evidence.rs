@@ -3,15 +3,16 @@
 use super::eval::View;
 use super::expr::{Atom, Test};
 use super::shown::{Language, show};
+use super::still::recorded;
 use super::vocabulary::{Mover, Read};
-use super::{Condition, Facts, Rule, Verdict};
+use super::{Facts, Rule, Verdict};
 use crate::evidence::{AtomRead, Evidence, ValueRead};
 use crate::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::Timestamp;
 
 /// The most event ids one evidence names; the newest are kept.
 const EVENTS_MAX: usize = 50;
-/// How many changes are looked through for the instant at which a rule fires.
+/// How many changes are looked through for the instant at which a rule turns.
 const STEPS_MAX: usize = 64;
 
 impl Rule {
@@ -103,13 +104,18 @@ impl Rule {
         if held.is_empty() { self.title.clone() } else { format!("{}: {}.", self.title, held.join(", ")) }
     }
 
-    /// The instant at which the rule fires if nothing happens: now, later, or never (as far as can be seen).
-    pub fn fires_at(&self, facts: &Facts<'_>) -> Option<Timestamp> {
-        let mut at = facts.now;
+    /// The instant at which a quiet rule fires, or a firing one is quiet, if nothing happens. `None`: never, as far as can
+    /// be seen.
+    pub fn turns_at(&self, facts: &Facts<'_>, open: bool) -> Option<Timestamp> {
+        let now = self.read(facts, open);
+        let wanted = match now.verdict {
+            Verdict::Fires(_) => |verdict: &Verdict| *verdict == Verdict::Quiet,
+            _ => |verdict: &Verdict| matches!(verdict, Verdict::Fires(_)),
+        };
+        let mut at = now.changes_at?;
         for _ in 0..STEPS_MAX {
-            let then = facts.at(at);
-            let reading = self.read(&then, false);
-            if matches!(reading.verdict, Verdict::Fires(_)) {
+            let reading = self.read(&facts.at(at), open);
+            if wanted(&reading.verdict) {
                 return Some(at);
             }
             at = reading.changes_at?;
@@ -118,22 +124,15 @@ impl Rule {
     }
 }
 
-impl Condition {
-    /// Each atom with what it says now.
-    pub fn atoms_read(&self, facts: &Facts<'_>) -> Vec<AtomRead> {
-        self.atoms.iter().map(|atom| read_atom(atom, facts)).collect()
-    }
-}
-
 fn read_atom(atom: &Atom, facts: &Facts<'_>) -> AtomRead {
     let judged = atom.judge(facts);
     let (language, zone) = facts.policy.manner_of(&facts.state.case);
-    let reads = atom.reads.iter().map(|read| ValueRead {
-        path: read.path(),
-        value: match facts.read(read) {
-            Ok(value) => show(read, &value, Language::of(language), &zone),
-            Err(reason) => format!("cannot tell: {reason}"),
-        },
+    let reads = atom.reads.iter().map(|read| {
+        let (value, raw) = match facts.read(read) {
+            Ok(value) => (show(read, &value, Language::of(language), &zone), recorded(&value)),
+            Err(reason) => (format!("cannot tell: {reason}"), None),
+        };
+        ValueRead { path: read.path(), value, raw, at_least: facts.is_at_least(read) }
     });
     AtomRead {
         text: atom.text.clone(),

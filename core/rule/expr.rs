@@ -32,6 +32,14 @@ impl Expr {
         }
     }
 
+    /// All constants, lists taken apart.
+    pub fn constants(&self, found: &mut Vec<Value<'static>>) {
+        if let Expr::Const(value) = self {
+            found.push(value.clone());
+        }
+        self.parts().into_iter().for_each(|part| part.constants(found));
+    }
+
     pub fn reads_anything(&self) -> bool {
         let mut reads = Vec::new();
         self.collect(&mut reads);

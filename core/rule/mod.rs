@@ -7,6 +7,7 @@
 
 mod call;
 mod check;
+mod choice;
 mod compile;
 mod eval;
 mod evidence;
@@ -17,6 +18,7 @@ mod line;
 mod moment;
 mod parse;
 mod shown;
+mod still;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -34,11 +36,14 @@ pub use parse::Fault;
 pub use template::{Template, TemplateFault};
 pub use value::{Truth, Type, Value};
 pub use vocabulary::{GroupWord, Names, Scope, find, reference};
+pub use what_if::{Change, WhatIf};
 
 use crate::action::Severity;
 use crate::around::GroupKind;
+use crate::evidence::Evidence;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use still::Still;
 use vocabulary::{Mover, Read};
 
 /// The three results of a rule.
@@ -97,36 +102,38 @@ pub struct Rule {
 impl Rule {
     /// Whether the rule fires. `open`: the flag is raised now, so its exit condition decides, where it has one.
     pub fn read(&self, facts: &Facts<'_>, open: bool) -> RuleReading {
-        let news_at = facts.history().next_at;
-        let mut reading = self.climb(facts, open);
-        if open
-            && reading.verdict == Verdict::Quiet
-            && let Some(exit) = &self.exit
-        {
-            let leaving = exit.judge(facts);
+        let mut reading = self.read_on(facts, open.then(|| self.raised_severity(facts)));
+        reading.changes_at = earliest(reading.changes_at, facts.history().next_at);
+        reading
+    }
+
+    /// The same on values from anywhere. `raised`: the severity of the flag if it is raised.
+    fn read_on(&self, view: &dyn View, raised: Option<Severity>) -> RuleReading {
+        let mut reading = self.climb(view, raised);
+        if let (Verdict::Quiet, Some(raised), Some(exit)) = (&reading.verdict, raised, &self.exit) {
+            let leaving = exit.judge(view);
             reading = RuleReading {
                 verdict: match leaving.truth {
                     Truth::True => Verdict::Quiet,
-                    Truth::False => Verdict::Fires(self.raised_severity(facts)),
+                    Truth::False => Verdict::Fires(raised),
                     Truth::Unknown(because) => Verdict::CannotTell { because: because.into_owned() },
                 },
                 changes_at: earliest(reading.changes_at, leaving.changes_at),
             };
         }
-        reading.changes_at = earliest(reading.changes_at, news_at);
         reading
     }
 
     /// The highest rung that holds. A higher one that cannot be told does not lower a raised flag.
-    fn climb(&self, facts: &Facts<'_>, open: bool) -> RuleReading {
+    fn climb(&self, view: &dyn View, raised: Option<Severity>) -> RuleReading {
         let mut changes_at = None;
         let mut unknown: Option<String> = None;
         for (severity, condition) in &self.ladder {
-            let judged = condition.judge(facts);
+            let judged = condition.judge(view);
             changes_at = earliest(changes_at, judged.changes_at);
             match judged.truth {
                 Truth::True => {
-                    let lowers = open && unknown.is_some() && *severity < self.raised_severity(facts);
+                    let lowers = raised.is_some_and(|raised| *severity < raised);
                     let verdict = match unknown {
                         Some(because) if lowers => Verdict::CannotTell { because },
                         _ => Verdict::Fires(*severity),
@@ -141,6 +148,11 @@ impl Rule {
         }
         let verdict = unknown.map_or(Verdict::Quiet, |because| Verdict::CannotTell { because });
         RuleReading { verdict, changes_at }
+    }
+
+    /// What the rule says of nothing but the values in an evidence.
+    pub fn recompute(&self, evidence: &Evidence) -> Verdict {
+        self.read_on(&Still::of_evidence(self, evidence), None).verdict
     }
 
     /// The severity of the raised flag; the lowest rung if there is none.

@@ -13,6 +13,7 @@ mod bombs;
 mod ladder;
 mod oracle;
 mod time;
+mod what_if;
 
 /// Monday, 2 March 2026, 09:00 UTC.
 const START: i64 = 1_772_442_000;

@@ -1,173 +1,169 @@
-//! What would change a rule's verdict: a smallest set of atoms which, said otherwise, would raise or clear it.
+//! What would change a rule's verdict: a smallest set of values which, being others, would raise or clear it.
 //!
-//! Must not know: whether anybody can bring it about. Atoms are taken one by one, also where two read the same value.
+//! Values are supposed one by one; that one may bring another with it is left out.
 
-use super::expr::{Condition, Skeleton};
-use super::{Facts, Rule};
-use crate::evidence::{AtomRead, ValueRead};
+use super::choice::{Choice, SOMETHING_ELSE, beside, choices};
+use super::eval::View as _;
+use super::shown::{Language, show};
+use super::still::{Still, recorded};
+use super::value::Value;
+use super::vocabulary::Read;
+use super::{Facts, Rule, Verdict};
+use crate::action::Severity;
 use schemars::JsonSchema;
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::cmp::Ordering;
 
-/// The most atoms that are said otherwise together.
+/// The most values that are supposed otherwise together.
 const CHANGES_MAX: usize = 3;
-/// The most atoms of a rule that are looked at; more make too many sets.
-const ATOMS_MAX: usize = 40;
 
 /// What would turn the verdict round.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WhatIf {
-    /// Whether the rule would fire then; otherwise it would be quiet.
-    pub fires: bool,
+    /// What the rule would say then; `None`: it would be quiet.
+    pub severity: Option<Severity>,
     /// All of these together, and no part of them alone.
-    pub changes: Vec<AtomChange>,
+    pub changes: Vec<Change>,
 }
 
-/// One atom that would have to say something else.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct AtomChange {
-    pub text: String,
-    /// What it would have to say.
-    pub becomes: bool,
-    /// What it reads now.
-    pub reads: Vec<ValueRead>,
+/// One value that would have to be another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Change {
+    pub path: String,
+    /// As shown to people.
+    pub now: String,
+    /// What it would have to be, as shown to people: `at least 4 h`, `gold`, `none`.
+    pub becomes: String,
+    /// One such value, as read: spans in whole seconds.
+    pub to: Json,
 }
 
 impl Rule {
-    /// A smallest change that raises a quiet rule, or clears a firing one; `None` if the rule cannot tell, or if more
-    /// than three atoms would have to change.
-    pub fn what_if(&self, facts: &Facts<'_>) -> Option<WhatIf> {
-        let mut atoms: Vec<AtomRead> = Vec::new();
-        for atom in self.ladder.iter().flat_map(|(_, condition)| condition.atoms_read(facts)) {
-            if atoms.iter().all(|known| known.text != atom.text) {
-                atoms.push(atom);
+    /// A smallest change that raises a quiet rule or clears a firing one. `None`: the rule cannot tell, or nothing that
+    /// can still happen to up to three values would do it.
+    pub fn what_if(&self, facts: &Facts<'_>, open: bool) -> Option<WhatIf> {
+        let raised = open.then(|| self.raised_severity(facts));
+        let choices = choices(self, facts);
+        let mut still = Still::of_facts(self, facts);
+        let fires = match self.read_on(&still, raised).verdict {
+            Verdict::CannotTell { .. } => return None,
+            verdict => verdict != Verdict::Quiet,
+        };
+        let mut search = Search { rule: self, raised, fires, choices: &choices, still: &mut still };
+        let (severity, found) =
+            (1..=CHANGES_MAX).find_map(|size| search.smallest(0, size, &mut Vec::new()))?;
+        let changes = found.into_iter().map(|at| search.told(&choices[at], facts)).collect();
+        Some(WhatIf { severity, changes })
+    }
+}
+
+struct Search<'s, 'v> {
+    rule: &'s Rule,
+    raised: Option<Severity>,
+    fires: bool,
+    choices: &'s [Choice],
+    still: &'s mut Still<'v>,
+}
+
+impl Search<'_, '_> {
+    /// The first set of `size` more choices, of different words, that turns the verdict; and what the rule says then. It
+    /// stays supposed.
+    fn smallest(
+        &mut self,
+        from: usize,
+        size: usize,
+        chosen: &mut Vec<usize>,
+    ) -> Option<(Option<Severity>, Vec<usize>)> {
+        if size == 0 {
+            return self.turned().map(|severity| (severity, chosen.clone()));
+        }
+        let choices = self.choices;
+        for (at, choice) in choices.iter().enumerate().skip(from) {
+            if chosen.iter().any(|earlier| choices[*earlier].read == choice.read) {
+                continue;
             }
+            let Some(before) = self.still.suppose(&choice.read, Ok(choice.to.clone())) else { continue };
+            chosen.push(at);
+            if let Some(found) = self.smallest(at + 1, size - 1, chosen) {
+                return Some(found);
+            }
+            chosen.pop();
+            self.still.suppose(&choice.read, before);
         }
-        let said: Vec<Option<bool>> = atoms.iter().map(|atom| atom.holds).collect();
-        let fires = self.fires_if(&atoms, &said)?;
-        let changeable: Vec<usize> =
-            (0..atoms.len().min(ATOMS_MAX)).filter(|at| said[*at].is_some()).collect();
-        let found = (1..=CHANGES_MAX).find_map(|size| {
-            smallest(&changeable, size, &mut Vec::new(), &mut |set| {
-                let mut otherwise = said.clone();
-                set.iter().for_each(|at| otherwise[*at] = said[*at].map(|holds| !holds));
-                self.fires_if(&atoms, &otherwise) == Some(!fires)
-            })
-        })?;
-        let changes = found.into_iter().map(|at| AtomChange {
-            text: atoms[at].text.clone(),
-            becomes: said[at] == Some(false),
-            reads: atoms[at].reads.clone(),
-        });
-        Some(WhatIf { fires: !fires, changes: changes.collect() })
+        None
     }
 
-    /// Whether any rung holds when its atoms say this; `None`: cannot tell.
-    fn fires_if(&self, atoms: &[AtomRead], said: &[Option<bool>]) -> Option<bool> {
-        let said: BTreeMap<&str, Option<bool>> =
-            atoms.iter().map(|atom| atom.text.as_str()).zip(said.iter().copied()).collect();
-        let rungs = self.ladder.iter().map(|(_, condition)| condition.holds_if(&said));
-        any_of(rungs)
+    /// What the rule says of the supposed values, if that is the other verdict; `None` of it: quiet.
+    fn turned(&self) -> Option<Option<Severity>> {
+        match (self.rule.read_on(self.still, self.raised).verdict, self.fires) {
+            (Verdict::Fires(severity), false) => Some(Some(severity)),
+            (Verdict::Quiet, true) => Some(None),
+            _ => None,
+        }
+    }
+
+    /// One choice in words: how far around it any value does, the others being as supposed.
+    fn told(&mut self, choice: &Choice, facts: &Facts<'_>) -> Change {
+        let (language, zone) = facts.policy.manner_of(&facts.state.case);
+        let shown = |value: &Value<'_>| show(&choice.read, value, Language::of(language), &zone);
+        let now = facts.read(&choice.read).unwrap_or(Value::Null);
+        let becomes = match &choice.to {
+            to if to.number().is_some() => in_words(self.reach(choice, &now), &shown),
+            to if to.equals(&Value::text(SOMETHING_ELSE)) => SOMETHING_ELSE.to_owned(),
+            to => shown(to),
+        };
+        let to = recorded(&choice.to).unwrap_or_default();
+        Change { path: choice.read.path(), now: shown(&now), becomes, to }
+    }
+
+    /// The lowest and the highest number about a choice with which the verdict turns; `None`: without end.
+    fn reach(&mut self, choice: &Choice, now: &Value<'_>) -> [Option<Edge>; 2] {
+        let same = self.choices.iter().filter(|other| other.read == choice.read);
+        let is_line = choice.read.is_line();
+        let edge =
+            |other: &Choice| Edge { value: other.to.clone(), beside: if is_line { other.beside } else { 0 } };
+        let mut numbers: Vec<Edge> =
+            same.map(edge).chain([Edge { value: beside(now, 0), beside: 0 }]).collect();
+        numbers.retain(|edge| edge.value.number().is_some());
+        numbers.sort_by(|a, b| a.value.order(&b.value).unwrap_or(Ordering::Equal));
+        let at = numbers.iter().position(|edge| edge.value == choice.to).unwrap_or(0);
+        let turns: Vec<bool> =
+            numbers.iter().map(|edge| self.turns_with(&choice.read, &edge.value)).collect();
+        let low = (0..at).rev().find(|below| !turns[*below]).map(|below| below + 1);
+        let high = (at + 1..numbers.len()).find(|above| !turns[*above]).map(|above| above - 1);
+        [low, high].map(|end| end.map(|end| numbers[end].clone()))
+    }
+
+    fn turns_with(&mut self, read: &Read, value: &Value<'static>) -> bool {
+        let before = self.still.suppose(read, Ok(value.clone()));
+        let turned = self.turned().is_some();
+        before.map(|before| self.still.suppose(read, before));
+        turned
     }
 }
 
-impl Condition {
-    fn holds_if(&self, said: &BTreeMap<&str, Option<bool>>) -> Option<bool> {
-        holds(&self.skeleton, &|at| said.get(self.atoms[at].text.as_str()).copied().flatten())
-    }
+/// Where a reach ends, and how far that is from the constant of the condition beside which it lies.
+#[derive(Clone)]
+struct Edge {
+    value: Value<'static>,
+    beside: i64,
 }
 
-fn holds(skeleton: &Skeleton, atom: &dyn Fn(usize) -> Option<bool>) -> Option<bool> {
-    match skeleton {
-        Skeleton::Atom(at) => atom(*at),
-        Skeleton::Not(part) => holds(part, atom).map(|value| !value),
-        Skeleton::Or(parts) => any_of(parts.iter().map(|part| holds(part, atom))),
-        Skeleton::And(parts) => {
-            any_of(parts.iter().map(|part| holds(part, atom).map(|value| !value))).map(|value| !value)
-        }
-        Skeleton::If(parts) => {
-            let [choice, yes, no] = parts.as_ref();
-            holds(choice, atom).and_then(|choice| holds(if choice { yes } else { no }, atom))
-        }
-    }
-}
-
-/// Three-valued `||`.
-fn any_of(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut unknown = false;
-    for part in parts {
-        match part {
-            Some(true) => return Some(true),
-            Some(false) => {}
-            None => unknown = true,
-        }
-    }
-    (!unknown).then_some(false)
-}
-
-/// The first set of exactly `size` elements that satisfies, in order.
-fn smallest(
-    from: &[usize],
-    size: usize,
-    chosen: &mut Vec<usize>,
-    satisfies: &mut dyn FnMut(&[usize]) -> bool,
-) -> Option<Vec<usize>> {
-    if size == 0 {
-        return satisfies(chosen).then(|| chosen.clone());
-    }
-    for (index, at) in from.iter().enumerate() {
-        chosen.push(*at);
-        let found = smallest(&from[index + 1..], size - 1, chosen, satisfies);
-        chosen.pop();
-        if found.is_some() {
-            return found;
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::compile::compile;
-    use super::super::vocabulary::{Names, Scope};
-    use super::*;
-    use proptest::prelude::*;
-
-    fn condition(source: &str) -> Condition {
-        compile(source, Scope::Rule, &Names::default()).unwrap_or_else(|faults| panic!("{faults:?}"))
-    }
-
-    #[test]
-    fn sets_are_tried_from_the_smallest() {
-        let mut tried = Vec::new();
-        let found = (1..=2).find_map(|size| {
-            smallest(&[1, 2, 3], size, &mut Vec::new(), &mut |set| {
-                tried.push(set.to_vec());
-                set == [1, 3]
-            })
-        });
-        assert_eq!(found, Some(vec![1, 3]));
-        assert_eq!(tried, [vec![1], vec![2], vec![3], vec![1, 2], vec![1, 3]]);
-    }
-
-    proptest! {
-        /// Invariant: what is forced upon the atoms gives what the evaluator says when the atoms say it themselves.
-        #[test]
-        fn forcing_atoms_agrees_with_three_valued_logic(a in any::<Option<bool>>(), b in any::<Option<bool>>(), c in any::<Option<bool>>()) {
-            let condition = condition("(case.open && !case.urgent) || (customer.important ? case.open : case.urgent)");
-            let said: BTreeMap<&str, Option<bool>> = [("case.open", a), ("case.urgent", b), ("customer.important", c)].into();
-            let both = match (a, b.map(|b| !b)) {
-                (Some(false), _) | (_, Some(false)) => Some(false),
-                (Some(true), Some(true)) => Some(true),
-                _ => None,
-            };
-            let chosen = c.and_then(|c| if c { a } else { b });
-            let expected = match (both, chosen) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (Some(false), Some(false)) => Some(false),
-                _ => None,
-            };
-            prop_assert_eq!(condition.holds_if(&said), expected);
-        }
+fn in_words(reach: [Option<Edge>; 2], shown: &dyn Fn(&Value<'_>) -> String) -> String {
+    let least = |edge: Edge| match edge.beside {
+        1 => format!("more than {}", shown(&beside(&edge.value, -1))),
+        _ => format!("at least {}", shown(&edge.value)),
+    };
+    let most = |edge: Edge| match edge.beside {
+        -1 => format!("less than {}", shown(&beside(&edge.value, 1))),
+        _ => format!("at most {}", shown(&edge.value)),
+    };
+    match reach {
+        [Some(low), Some(high)] if low.value == high.value => shown(&low.value),
+        [Some(low), Some(high)] => format!("{} and {}", least(low), most(high)),
+        [Some(low), None] => least(low),
+        [None, Some(high)] => most(high),
+        [None, None] => "any value".to_owned(),
     }
 }

@@ -27,7 +27,7 @@ pub struct Explain {
     /// The clocks of a case and its timeline in a JSON file; `dutyd schema timeline` describes it.
     #[arg(long, value_name = "FILE")]
     pub timeline: Option<PathBuf>,
-    /// Clocks as of an instant (RFC 3339 with offset), by what was known then; now without it.
+    /// As of an instant (RFC 3339 with offset), by what was known then; now without it.
     #[arg(long, value_name = "TIME")]
     pub at: Option<Timestamp>,
     #[command(flatten)]
@@ -41,10 +41,10 @@ pub fn run(place: &Place, explain: &Explain, format: Format) -> Result<Exit, Fai
         (None, case) => case.clone().unwrap_or_default(),
     };
     if !explain.clocks {
-        if explain.at.is_some() || explain.policy.dir.is_some() {
-            return Err(Failure::new(Exit::Problems, "--at and --policy are about clocks: add --clocks"));
+        if explain.policy.dir.is_some() {
+            return Err(Failure::new(Exit::Problems, "--policy is about clocks: add --clocks"));
         }
-        return ask::run(place, Ask::Explain { case }, format);
+        return ask::run(place, Ask::Explain { case, at: explain.at }, format);
     }
     match ask::answered(place, Ask::History { case })?.0 {
         Answer::History(state) => {

@@ -2,7 +2,9 @@
 
 use super::words::{instant, line, number, relative, span, when};
 use crate::desk::{CaseLine, ClockLine, Explanation, RuleLine, Says};
+use dutyd_core::around::{GroupFacts, LinkedCase};
 use dutyd_core::evidence::AtomRead;
+use dutyd_core::rule::{Change, WhatIf};
 use dutyd_core::state::{FlagState, OverrideKind, Presence};
 use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::tz::TimeZone;
@@ -15,8 +17,9 @@ pub fn explain(told: &Explanation, zone: &TimeZone) -> String {
     let mut text = case(&told.case, told.now);
     section(&mut text, "Flags", flags(told, zone));
     section(&mut text, "Overrides by people", overrides(told, zone));
-    section(&mut text, "Rules", told.rules.iter().map(|line| rule(line, told.now, zone)).collect());
+    section(&mut text, "Rules", told.rules.iter().map(|line| rule(line, told, zone)).collect());
     section(&mut text, "Clocks", told.clocks.iter().map(|line| clock(line, told.now, zone)).collect());
+    section(&mut text, "Neighbours", neighbours(told, zone));
     let heading = format!(
         "Last events of {}{}",
         number(told.events_count as u64),
@@ -24,9 +27,12 @@ pub fn explain(told: &Explanation, zone: &TimeZone) -> String {
     );
     section(&mut text, &heading, told.events.iter().map(|line| event(line, zone)).collect());
     section(&mut text, "Decisions", decisions(told, zone));
-    section(&mut text, "On the vendor's record", record(told));
-    section(&mut text, "Still to be shown there", outbox(told));
-    text.push_str(&format!("\nas of {}, policy {}\n", instant(told.now, zone), line(&told.policy, 12)));
+    if !told.then {
+        section(&mut text, "On the vendor's record", record(told));
+        section(&mut text, "Still to be shown there", outbox(told));
+    }
+    let known = if told.then { ", by what was known then and the policy in force now," } else { ", policy" };
+    text.push_str(&format!("\nas of {}{known} {}\n", instant(told.now, zone), line(&told.policy, 12)));
     text
 }
 
@@ -101,25 +107,67 @@ fn overrides(told: &Explanation, zone: &TimeZone) -> Vec<String> {
     told.overrides.iter().map(one).collect()
 }
 
-fn rule(rule: &RuleLine, now: Timestamp, zone: &TimeZone) -> String {
+fn rule(rule: &RuleLine, told: &Explanation, zone: &TimeZone) -> String {
+    let raised = if rule.open { ", its flag is raised" } else { "" };
     let says = match (rule.says, rule.severity) {
-        (Says::Fires, Some(severity)) => format!("fires, {}", severity.word()),
-        (Says::Fires, None) => "fires".to_owned(),
-        (Says::CannotTell, _) => "cannot tell".to_owned(),
-        (Says::Quiet, _) => "quiet".to_owned(),
+        (Says::Fires, Some(severity)) => format!("fires, {}{raised}", severity.word()),
+        (Says::Fires, None) => format!("fires{raised}"),
+        (Says::CannotTell, _) => format!("cannot tell{raised}"),
+        (Says::Quiet, _) => format!("quiet{raised}"),
     };
-    let next = match rule.changes_at {
-        Some(at) => format!("; may change {}", when(at, now, zone)),
-        None => "; changes only with news".to_owned(),
-    };
-    let mut text = format!("{}: {says}{next}", rule.rule);
+    let mut text = format!("{}: {says}", rule.rule);
+    let mut below = |line: String| text.push_str(&format!("\n    {line}"));
     if let Some(why) = &rule.why {
-        text.push_str(&format!("\n    {}", line(why, SENTENCE_MAX)));
+        below(line(why, SENTENCE_MAX));
     }
-    for part in &rule.atoms {
-        text.push_str(&format!("\n    {}", atom(part, now, zone)));
+    rule.atoms.iter().for_each(|part| below(atom(part, told.now, zone)));
+    if rule.says == Says::Fires {
+        counting(rule, told, zone).into_iter().for_each(&mut below);
     }
+    outlook(rule, told.now, zone).into_iter().for_each(&mut below);
     text
+}
+
+/// The events that count, as far as they are told.
+fn counting(rule: &RuleLine, told: &Explanation, zone: &TimeZone) -> Vec<String> {
+    let counts = told.events.iter().filter(|known| rule.events.contains(&known.id));
+    counts.map(|known| format!("counts: {}", event(known, zone))).collect()
+}
+
+/// What comes by itself, and what somebody could do.
+fn outlook(rule: &RuleLine, now: Timestamp, zone: &TimeZone) -> Vec<String> {
+    let (comes, done) = match rule.says {
+        Says::Fires => ("clears", "would clear"),
+        Says::Quiet => ("fires", "would fire"),
+        Says::CannotTell => return Vec::new(),
+    };
+    let by_itself = match rule.turns_at {
+        Some(at) => format!("if nothing happens: {comes} {}", when(at, now, zone)),
+        None => format!("if nothing happens: stays so{}", changing(rule, now, zone)),
+    };
+    let becomes = |what_if: &WhatIf| match what_if.severity {
+        Some(severity) => format!("{done} as {} with", severity.word()),
+        None => format!("{done} with"),
+    };
+    let one = |change: &Change| {
+        let (to, from) = (line(&change.becomes, 80), line(&change.now, 80));
+        format!("{}: {to} (now {from})", change.path)
+    };
+    let with = match &rule.what_if {
+        Some(what_if) => {
+            let changes: Vec<String> = what_if.changes.iter().map(one).collect();
+            format!("{} {}", becomes(what_if), changes.join(" and "))
+        }
+        None if rule.says == Says::Fires => "would clear: only when the case is resolved".to_owned(),
+        None => "would fire: not by up to three values of this case changing".to_owned(),
+    };
+    vec![by_itself, with]
+}
+
+/// A change of severity still ahead.
+fn changing(rule: &RuleLine, now: Timestamp, zone: &TimeZone) -> String {
+    let severity = rule.changes_at.filter(|_| rule.says == Says::Fires);
+    severity.map(|at| format!("; its severity may change {}", when(at, now, zone))).unwrap_or_default()
 }
 
 fn atom(atom: &AtomRead, now: Timestamp, zone: &TimeZone) -> String {
@@ -151,6 +199,30 @@ fn clock(clock: &ClockLine, now: Timestamp, zone: &TimeZone) -> String {
         (None, None, None) => String::new(),
     };
     format!("{}: {}{paused}, {used}{end}; calendar {}", clock.clock, clock.state, clock.calendar)
+}
+
+fn neighbours(told: &Explanation, zone: &TimeZone) -> Vec<String> {
+    let Some(around) = &told.around else {
+        return vec!["not told: there are too many cases to count them as of then".to_owned()];
+    };
+    let groups = [("customer", around.customer), ("owner", around.owner), ("team", around.team)];
+    let group = |(name, facts): (&str, Option<GroupFacts>)| {
+        let facts = facts?;
+        let sources =
+            if facts.sources > 1 { format!(" in {} systems", facts.sources) } else { String::new() };
+        let counts =
+            format!("{} urgent, {} unowned, {} unanswered", facts.urgent, facts.unowned, facts.unanswered);
+        Some(format!("{name}: {} open{sources}; {counts}", facts.open))
+    };
+    let linked = |case: &LinkedCase| {
+        let moved = when(case.moved_at, told.now, zone);
+        format!(
+            "linked {}: {}, last moved {moved}",
+            line(&case.number, 40),
+            case.status.word().replace('_', " ")
+        )
+    };
+    groups.into_iter().filter_map(group).chain(around.linked.iter().map(linked)).collect()
 }
 
 fn event(event: &TimelineEvent, zone: &TimeZone) -> String {

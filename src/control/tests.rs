@@ -29,7 +29,7 @@ async fn questions_are_answered_and_refusals_carried_over() {
 
     let status = ask(&path, &Ask::Status).await.expect("a socket").expect("a daemon");
     assert!(matches!(status, Ok(Answer::Status(_))), "{status:?}");
-    let case = Ask::Explain { case: "nosuch".to_owned() };
+    let case = Ask::Explain { case: "nosuch".to_owned(), at: None };
     let refusal = ask(&path, &case).await.expect("a socket").expect("a daemon");
     assert!(matches!(refusal, Err(Refusal::NotFound(_))), "{refusal:?}");
 

@@ -1,12 +1,12 @@
 //! The oracle: what should be flagged, computed afresh from the vendors' own histories, with no memory and no store.
 
 use dutyd_core::Timestamp;
-use dutyd_core::around::{Around, Group, GroupFacts, GroupKind, LinkedCase};
+use dutyd_core::around::{Around, LinkedCase};
 use dutyd_core::case::{CaseChange, CaseKey};
-use dutyd_core::decide::{decide, groups};
+use dutyd_core::decide::{Census, decide};
 use dutyd_core::policy::PolicySet;
 use dutyd_core::state::{CaseState, FlagState, News};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What `decide` says of every case at one instant.
 #[derive(Debug, Default)]
@@ -19,8 +19,13 @@ impl Oracle {
     pub fn consult(policies: &PolicySet, changes: Vec<CaseChange>, now: Timestamp) -> Self {
         let news: Vec<News> = changes.into_iter().map(|change| News::Change(Box::new(change))).collect();
         let alone = decide_each(policies, &news, now, |_| Around::default());
-        let counted = Counted::of(policies, alone.values());
-        let around = |key: &CaseKey| alone.get(key).map(|state| counted.around(policies, state, &alone));
+        let mut census = Census::default();
+        alone.values().for_each(|state| census.count(&policies.current, state));
+        let around = |key: &CaseKey| {
+            let state = alone.get(key)?;
+            let linked = state.case.links.iter().filter_map(|key| alone.get(key)).map(linked).collect();
+            Some(Around { linked, ..census.around(&policies.current, state) })
+        };
         Self { states: decide_each(policies, &news, now, |key| around(key).unwrap_or_default()) }
     }
 
@@ -50,48 +55,6 @@ fn decide_each(
             Some((change.case.key.clone(), outcome.state))
         })
         .collect()
-}
-
-/// Counts over all groups.
-struct Counted {
-    facts: HashMap<Group, GroupFacts>,
-}
-
-impl Counted {
-    fn of<'a>(policies: &PolicySet, states: impl Iterator<Item = &'a CaseState>) -> Self {
-        let mut facts: HashMap<Group, GroupFacts> = HashMap::new();
-        let mut sources: HashMap<Group, BTreeSet<&str>> = HashMap::new();
-        for state in states {
-            for (group, adds) in groups(&policies.current, state) {
-                if adds.open {
-                    sources.entry(group.clone()).or_default().insert(&state.case.key.source);
-                }
-                let sum = facts.entry(group).or_default();
-                sum.open += u32::from(adds.open);
-                sum.urgent += u32::from(adds.urgent);
-                sum.unowned += u32::from(adds.unowned);
-                sum.unanswered += u32::from(adds.unanswered);
-            }
-        }
-        for (group, sources) in sources {
-            facts.entry(group).or_default().sources = sources.len() as u32;
-        }
-        Self { facts }
-    }
-
-    fn around(&self, policies: &PolicySet, state: &CaseState, all: &BTreeMap<CaseKey, CaseState>) -> Around {
-        let mut around = Around::default();
-        for (group, _) in groups(&policies.current, state) {
-            let facts = self.facts.get(&group).copied();
-            match group.kind {
-                GroupKind::Customer => around.customer = facts,
-                GroupKind::Owner => around.owner = facts,
-                GroupKind::Team => around.team = facts,
-            }
-        }
-        around.linked = state.case.links.iter().filter_map(|key| all.get(key)).map(linked).collect();
-        around
-    }
 }
 
 fn linked(state: &CaseState) -> LinkedCase {

@@ -1,12 +1,15 @@
 //! `dutyd explain CASE`: what every rule says about a case and why, what would change it, and what stands on the record.
 
+use super::then::known_at;
 use super::{Desk, Refusal};
 use crate::store::{DecisionRow, StateRow, Wanted, open_state};
 use dutyd_core::action::{Severity, Want};
+use dutyd_core::around::Around;
 use dutyd_core::case::SeenMarks;
 use dutyd_core::decide::DecisionKind;
 use dutyd_core::evidence::AtomRead;
-use dutyd_core::rule::{Facts, Rule, Verdict};
+use dutyd_core::policy::PolicySet;
+use dutyd_core::rule::{Facts, Rule, Verdict, WhatIf};
 use dutyd_core::sla::{ClockReading, ClockState, read_clocks};
 use dutyd_core::state::{CaseState, Flag, FlagState, Override, Presence};
 use dutyd_core::timeline::TimelineEvent;
@@ -19,7 +22,12 @@ const LATEST: usize = 12;
 /// Everything about one case at one instant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Explanation {
+    /// The instant that is told of.
     pub now: Timestamp,
+    /// An earlier instant was asked for: what is told was known then. What stands on the record and what is still to be
+    /// shown there is left out.
+    #[serde(default)]
+    pub then: bool,
     pub policy: String,
     pub case: CaseLine,
     pub rules: Vec<RuleLine>,
@@ -27,6 +35,9 @@ pub struct Explanation {
     pub flags: Vec<Flag>,
     pub overrides: Vec<Override>,
     pub clocks: Vec<ClockLine>,
+    /// Facts of the customer, the owner, the team and linked cases. `None`: too many cases to count them as of then.
+    #[serde(default)]
+    pub around: Option<Around>,
     /// The latest, oldest first.
     pub events: Vec<TimelineEvent>,
     pub events_count: usize,
@@ -72,8 +83,17 @@ pub struct RuleLine {
     /// For a rule that fires: in words. For one that cannot tell: because of what.
     pub why: Option<String>,
     pub atoms: Vec<AtomRead>,
-    /// When it next changes if nothing happens.
+    /// The events that count, by id, the latest ones.
+    #[serde(default)]
+    pub events: Vec<String>,
+    /// When its result may next change if nothing happens.
     pub changes_at: Option<Timestamp>,
+    /// When it will fire if nothing happens, or, if it fires now, be quiet.
+    #[serde(default)]
+    pub turns_at: Option<Timestamp>,
+    /// A smallest change that would raise it, or, if it fires now, clear it.
+    #[serde(default)]
+    pub what_if: Option<WhatIf>,
 }
 
 /// The three results of a rule.
@@ -124,37 +144,28 @@ pub struct Saying {
 }
 
 impl Desk {
-    pub(super) async fn explain(&self, name: &str) -> Result<Explanation, Refusal> {
+    /// `at`: as of then, by what was known then.
+    pub(super) async fn explain(&self, name: &str, at: Option<Timestamp>) -> Result<Explanation, Refusal> {
         let row = self.one_case(name).await?;
         let state = open_state(&row.state)?;
-        let now = self.now();
-        let around = self.store.around(row.case).await?;
-        let policies = self.policies();
-        let clocks = read_clocks(&policies, &state, now);
-        let policy = policies.current.clone();
-        let facts = Facts::new(&policy, &state, &around, &clocks, now);
-        let mut rules: Vec<RuleLine> = policy.rules.iter().map(|rule| rule_line(rule, &facts)).collect();
-        rules.sort_by_key(|rule| {
-            (rule.says, std::cmp::Reverse(rule.severity), rule.changes_at.is_none(), rule.changes_at)
-        });
         let decisions = self.store.decisions(row.case).await?;
-        let outbox = self.store.wanted(row.case).await?;
-        let shown = |flag: &&Flag| flag.state != FlagState::Cleared;
-        Ok(Explanation {
-            now,
-            policy: policy.id.clone(),
-            case: case_line(&state),
-            rules,
-            flags: state.flags.iter().filter(shown).cloned().collect(),
-            overrides: state.overrides.clone(),
-            clocks: clocks.iter().map(|clock| clock_line(clock, now)).collect(),
-            events: latest(&state.events),
-            events_count: state.events.len(),
-            truncated: state.truncated,
-            marks: state.marks.clone(),
-            outbox: outbox.iter().map(outbox_line).collect(),
-            decisions: latest(&decisions).iter().map(said).collect(),
-        })
+        let (now, policies) = (self.now(), self.policies());
+        match at.filter(|at| *at < now) {
+            Some(at) => {
+                let known = known_at(&state, &decisions, at)?;
+                let around = self.around_at(&policies.current, &known, at).await?;
+                let before: Vec<DecisionRow> =
+                    decisions.into_iter().filter(|row| row.decision.at <= at).collect();
+                let told = tell(&policies, &known, around, &before, at);
+                Ok(Explanation { then: true, marks: SeenMarks::default(), ..told })
+            }
+            None => {
+                let around = self.store.around(row.case).await?;
+                let outbox = self.store.wanted(row.case).await?;
+                let told = tell(&policies, &state, Some(around), &decisions, now);
+                Ok(Explanation { outbox: outbox.iter().map(outbox_line).collect(), ..told })
+            }
+        }
     }
 
     pub(super) async fn history(&self, name: &str) -> Result<CaseState, Refusal> {
@@ -176,6 +187,41 @@ impl Desk {
                 Err(Refusal::NotFound(format!("`{name}` means several cases: {}", names.join(", "))))
             }
         }
+    }
+}
+
+fn tell(
+    policies: &PolicySet,
+    state: &CaseState,
+    around: Option<Around>,
+    decisions: &[DecisionRow],
+    now: Timestamp,
+) -> Explanation {
+    let policy = &policies.current;
+    let clocks = read_clocks(policies, state, now);
+    let unknown = Around::default();
+    let facts = Facts::new(policy, state, around.as_ref().unwrap_or(&unknown), &clocks, now);
+    let mut rules: Vec<RuleLine> = policy.rules.iter().map(|rule| rule_line(rule, &facts)).collect();
+    rules.sort_by_key(|rule| {
+        (rule.says, std::cmp::Reverse(rule.severity), rule.turns_at.is_none(), rule.turns_at)
+    });
+    let shown = |flag: &&Flag| flag.state != FlagState::Cleared;
+    Explanation {
+        now,
+        then: false,
+        policy: policy.id.clone(),
+        case: case_line(state),
+        rules,
+        flags: state.flags.iter().filter(shown).cloned().collect(),
+        overrides: state.overrides.clone(),
+        clocks: clocks.iter().map(|clock| clock_line(clock, now)).collect(),
+        around,
+        events: latest(&state.events),
+        events_count: state.events.len(),
+        truncated: state.truncated,
+        marks: state.marks.clone(),
+        outbox: Vec::new(),
+        decisions: latest(decisions).iter().map(said).collect(),
     }
 }
 
@@ -214,6 +260,7 @@ fn rule_line(rule: &Rule, facts: &Facts<'_>) -> RuleLine {
         Verdict::Quiet => (Says::Quiet, None, None),
         Verdict::CannotTell { because } => (Says::CannotTell, None, Some(because)),
     };
+    let evidence = rule.evidence(facts);
     RuleLine {
         rule: rule.name.clone(),
         version: rule.version.clone(),
@@ -221,8 +268,11 @@ fn rule_line(rule: &Rule, facts: &Facts<'_>) -> RuleLine {
         severity,
         open,
         why,
-        atoms: rule.evidence(facts).atoms,
+        atoms: evidence.atoms,
+        events: evidence.events,
         changes_at: reading.changes_at,
+        turns_at: rule.turns_at(facts, open),
+        what_if: rule.what_if(facts, open),
     }
 }
 

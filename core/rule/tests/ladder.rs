@@ -135,26 +135,3 @@ fn a_rules_version_changes_with_what_it_does_and_with_nothing_else() {
     assert_ne!(version(LADDER), version(&LADDER.replace(">= 3", ">= 4")));
     assert_ne!(version(LADDER), version(&LADDER.replace("unanswered", "open")));
 }
-
-#[test]
-fn what_would_change_a_verdict_is_named_and_no_part_of_it_alone_would() {
-    let policy = policy(
-        "[[rules]]\nname = \"r\"\nseverity = \"watch\"\nwhen = \"case.urgent && idle.wall >= hours(4) && (case.tier == 'gold' || reopenings > 0)\"",
-    );
-    let around = Around::default();
-    let what_if = |case: Case, now: i64| {
-        let state = state(case, Vec::new());
-        let found = policy.rules[0].what_if(&Facts::new(&policy, &state, &around, &[], at(now)))?;
-        let changes: Vec<_> = found.changes.into_iter().map(|change| (change.text, change.becomes)).collect();
-        Some((found.fires, changes))
-    };
-    let idle = || ("idle.wall >= hours(4)".to_owned(), true);
-    let urgent = |becomes| ("case.urgent".to_owned(), becomes);
-    assert_eq!(what_if(case(), 60), Some((true, vec![idle()])));
-    assert_eq!(
-        what_if(Case { priority: Some(Priority(4)), ..case() }, 60),
-        Some((true, vec![urgent(true), idle()]))
-    );
-    assert_eq!(what_if(case(), 20_000), Some((false, vec![urgent(false)])));
-    assert_eq!(what_if(Case { unread: vec!["tier".to_owned()], ..case() }, 20_000), None);
-}

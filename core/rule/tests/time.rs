@@ -7,8 +7,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-static POLICY: LazyLock<PolicySet> = LazyLock::new(|| {
-    let text = r#"
+const TEXT: &str = r#"
 [defaults]
 calendar = "office"
 [calendars.office]
@@ -29,7 +28,9 @@ pauses = [{ status = ["pending"], reason = "waiting" }]
 [signals.asks_to_escalate]
 phrases.en = ["escalate"]
 "#;
-    let file = PolicyFile { name: "policy.toml".to_owned(), text: text.to_owned() };
+
+static POLICY: LazyLock<PolicySet> = LazyLock::new(|| {
+    let file = PolicyFile { name: "policy.toml".to_owned(), text: TEXT.to_owned() };
     let policy = Policy::load(&[file]).unwrap_or_else(|problems| panic!("{problems:?}"));
     PolicySet { current: Arc::new(policy), older: BTreeMap::new() }
 });
@@ -196,14 +197,43 @@ proptest! {
             let facts = Facts::new(&POLICY.current, &state, &around, &[], now);
             matches!(rule.read(&facts, false).verdict, Verdict::Fires(_))
         };
+        prop_assume!(!fires(at(after)));
         let facts = Facts::new(&POLICY.current, &state, &around, &[], at(after));
-        let named = rule.fires_at(&facts);
+        let named = rule.turns_at(&facts, false);
         let end = named.unwrap_or(at(after + 40 * 86_400));
         prop_assert!(named.is_none_or(fires));
         for part in 0..60 {
             let then = seconds(at(after), (end.as_second() - at(after).as_second() - 1).max(0) * part / 59);
             prop_assert!(then >= end || !fires(then), "fires at {then}, before {end}");
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(600), ..ProptestConfig::default() })]
+
+    /// Invariant: every flag's evidence recomputes to the same verdict, after it was stored.
+    #[test]
+    fn evidence_recomputes_to_the_verdict_it_was_made_for(
+        events in happenings(), picks in proptest::collection::vec((0..ATOMS.len(), 1i64..90_000), 1..5),
+        any_of in any::<bool>(), after in 0i64..400_000, truncated in any::<bool>(),
+    ) {
+        let atoms: Vec<String> =
+            picks.iter().map(|(atom, bound)| ATOMS[*atom].replace('#', &bound.to_string())).collect();
+        let source = atoms.join(if any_of { " || " } else { " && " });
+        let text = format!("{TEXT}[[rules]]\nname = \"r\"\nseverity = \"watch\"\nwhen = '''{source}'''\n");
+        let loaded = Policy::load(&[PolicyFile { name: "rules.toml".to_owned(), text }]);
+        prop_assume!(loaded.is_ok(), "comparisons that exclude each other are refused");
+        let policy = loaded.expect("just seen");
+        let state = CaseState { truncated, ..played(events, 300_000) };
+        let (clocks, around) = (sla::read_clocks(&POLICY, &state, at(after)), Around::default());
+        let facts = Facts::new(&policy, &state, &around, &clocks, at(after));
+        let rule = &policy.rules[0];
+        let stored = serde_json::to_string(&rule.evidence(&facts)).expect("JSON");
+        let again = rule.recompute(&serde_json::from_str(&stored).expect("what was stored"));
+        let (verdict, known) = (rule.read(&facts, false).verdict, |verdict: &Verdict| !matches!(verdict, Verdict::CannotTell { .. }));
+        prop_assert_eq!(known(&again), known(&verdict), "{}: {:?}", source, again);
+        prop_assert!(again == verdict || !known(&verdict), "{}: {:?} and {:?}", source, again, verdict);
     }
 }
 

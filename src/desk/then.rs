@@ -1,0 +1,110 @@
+//! An earlier instant: what was known of a case and of its neighbours then.
+
+use super::{Desk, Refusal};
+use crate::store::{DecisionRow, open_state};
+use dutyd_core::around::{Around, LinkedCase};
+use dutyd_core::case::CaseKey;
+use dutyd_core::decide::{Census, Decision, DecisionKind};
+use dutyd_core::policy::Policy;
+use dutyd_core::state::{CaseState, Flag, FlagState};
+use dutyd_core::timeline::Actor;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// Cases looked through for the facts of neighbours; with more of them those facts are left out.
+const CASES_MAX: usize = 100_000;
+/// Cases read at once.
+const PAGE: usize = 1_000;
+
+/// The case as known at an instant, with the flags that were open by the decision log and what people had said by then.
+pub fn known_at(state: &CaseState, decisions: &[DecisionRow], at: Timestamp) -> Result<CaseState, Refusal> {
+    let mut known = state.as_known_at(at);
+    if known.events.is_empty() {
+        let first = state.events.iter().map(|event| event.seen_at).min();
+        let since = first.map(|at| format!("; it is known since {at}")).unwrap_or_default();
+        return Err(Refusal::NotFound(format!("nothing was known of {} at {at}{since}", state.case.number)));
+    }
+    known.overrides.retain(|said| said.at <= at);
+    known.flags = flags_at(decisions, at);
+    Ok(known)
+}
+
+fn flags_at(decisions: &[DecisionRow], at: Timestamp) -> Vec<Flag> {
+    let mut flags: BTreeMap<&str, Flag> = BTreeMap::new();
+    for decision in decisions.iter().map(|row| &row.decision).take_while(|decision| decision.at <= at) {
+        match decision.kind {
+            DecisionKind::Raise | DecisionKind::Adopt => {
+                flags.insert(&decision.rule, flag_of(decision));
+            }
+            DecisionKind::Change => {
+                if let Some(flag) = flags.get_mut(decision.rule.as_str()) {
+                    (flag.severity, flag.peak) = (decision.severity, flag.peak.max(decision.severity));
+                    flag.why.clone_from(&decision.why);
+                }
+            }
+            DecisionKind::Clear => {
+                flags.remove(decision.rule.as_str());
+            }
+            DecisionKind::Override => {}
+        }
+    }
+    flags.into_values().collect()
+}
+
+fn flag_of(decision: &Decision) -> Flag {
+    Flag {
+        rule: decision.rule.clone(),
+        state: FlagState::Open,
+        severity: decision.severity,
+        peak: decision.severity,
+        since: decision.at,
+        raised_at: decision.at,
+        episode: decision.episode.clone(),
+        why: decision.why.clone(),
+        raises: vec![decision.at],
+        leaving_since: None,
+    }
+}
+
+impl Desk {
+    /// The facts around a case as of an instant, counted over all cases as known then. `None`: there are too many.
+    pub(super) async fn around_at(
+        &self,
+        policy: &Policy,
+        known: &CaseState,
+        at: Timestamp,
+    ) -> Result<Option<Around>, Refusal> {
+        let (mut census, mut linked, mut after, mut seen) = (Census::default(), Vec::new(), 0, 0);
+        loop {
+            let rows = self.store.states(after, PAGE).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.case;
+            seen += rows.len();
+            if seen > CASES_MAX {
+                return Ok(None);
+            }
+            for row in &rows {
+                let then = open_state(&row.state)?.as_known_at(at);
+                if then.events.is_empty() {
+                    continue;
+                }
+                census.count(policy, &then);
+                if known.case.links.contains(&row.key) {
+                    linked.push(neighbour(&row.key, &then));
+                }
+            }
+        }
+        Ok(Some(Around { linked, ..census.around(policy, known) }))
+    }
+}
+
+fn neighbour(key: &CaseKey, state: &CaseState) -> LinkedCase {
+    let by_people = |actor: Actor| matches!(actor, Actor::Customer | Actor::Agent);
+    let moved_at = state.events.iter().filter(|event| by_people(event.actor)).map(|event| event.at).max();
+    LinkedCase {
+        key: key.clone(),
+        number: state.case.number.clone(),
+        status: state.case.status,
+        moved_at: moved_at.unwrap_or(state.case.opened_at),
+    }
+}
