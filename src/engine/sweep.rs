@@ -1,4 +1,4 @@
-//! Upkeep at leisure: retention, old delivery ids, the write-ahead log.
+//! Upkeep at leisure: retention, old delivery ids, the census, the write-ahead log.
 
 use super::retry::after;
 use super::{EngineError, Shared, Tick, Unit, lock};

@@ -93,7 +93,7 @@ pub trait Store: Send + Sync {
     /// asking twice for the same one does nothing, unless a reason follows it: `policy+reason`.
     async fn wake_all(&self, epoch: &str, now: Timestamp) -> Result<()>;
 
-    /// Retention, delivery ids, checkpoint.
+    /// Retention, delivery ids, the census of open cases, checkpoint.
     async fn sweep(&self, retention: Retention, now: Timestamp) -> Result<Swept>;
 
     /// What an operator ordered. Answers how many rows it met.

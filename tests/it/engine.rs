@@ -6,7 +6,7 @@ use dutyd::clock::{Clock, Wake, Woke};
 use dutyd::config::Mode;
 use dutyd::engine::{Engine, Setup, SourceSetup, Tick, Unit};
 use dutyd::store::sqlite::SqliteStore;
-use dutyd::store::{Order, ParkedKind, Retention, Store};
+use dutyd::store::{Order, ParkedKind, Retention, Store, open_state};
 use dutyd_connectors::transport::SignIn;
 use dutyd_connectors::{
     Applied, Connector, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity, Page, Profile,
@@ -321,6 +321,21 @@ async fn a_webhooks_case_is_fetched_at_once() {
     stage.settle().await;
     assert_eq!(stage.double.asked(), ["fetch a"]);
     assert_eq!(stage.store.find_cases("INCa").await.expect("read").len(), 1);
+}
+
+#[tokio::test]
+async fn an_edit_that_left_no_trace_is_found_within_a_week() {
+    let stage = Stage::new(Mode::Observe).await;
+    let mut before = change("a", 1);
+    before.case.title = "As it was".to_owned();
+    stage.double.page(Ok(Page { changes: vec![before], ..page(&[], "one") }));
+    stage.settle().await;
+    for _ in 0..7 * 24 {
+        stage.clock.pass(minutes(60));
+        stage.settle().await;
+    }
+    let found = stage.store.find_cases("INCa").await.expect("read").remove(0);
+    assert_eq!(open_state(&found.state).expect("a state").case.title, change("a", 1).case.title);
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use crate::fixture::{SOURCE, change, key, minutes, start};
 use dutyd::store::sqlite::SqliteStore;
 use dutyd::store::{
     Brakes, DueCase, FactsRead, FetchResult, FetchedCase, LEASE_LIFE, NEWS_VERSION, Order, OutcomeCommit,
-    PageCommit, PageSaved, Retention, Sealed, Settlement, SourceLease, Store, StoreError, Token, Verdict,
-    Watched, open_news, open_state, seal_change, seal_news, seal_state,
+    PageCommit, PageSaved, Retention, Sealed, Settlement, SourceLease, Store, StoreError, TakenHint, Token,
+    Verdict, Watched, open_news, open_state, seal_change, seal_news, seal_state,
 };
 use dutyd_connectors::{Cursor, Hint, Quarantined};
 use dutyd_core::action::{Action, Receipt, Slot, Want};
@@ -616,6 +616,34 @@ async fn what_is_past_retention_is_forgotten(make: MakeStore) {
     assert_eq!(bed.store().find_cases("desk/INCopen").await.expect("read").len(), 1);
 }
 
+async fn every_open_case_is_asked_for_again_within_a_week(make: MakeStore) {
+    let bed = Bed::new(make).await;
+    let lease = bed.lease().await;
+    bed.page(&lease, &[("a", 1), ("b", 1), ("closed", 1), ("d", 1)], false).await.expect("saved");
+    let cases = due(bed.store(), start()).await;
+    let outcomes = cases.iter().map(|case| OutcomeCommit { open: case.key.id != "closed", ..outcome(case) });
+    commit(bed.store(), outcomes.collect(), start()).await;
+    let mut asked = Vec::new();
+    for hours in 0..=7 * 24 {
+        let now = start() + minutes(60 * hours);
+        let lease =
+            bed.store().lease_source(SOURCE, lease.token, now).await.expect("stored").expect("a lease");
+        bed.store().sweep(Retention::default(), now).await.expect("swept");
+        let hints = bed.store().take_hints(&lease, 10, now).await.expect("taken").hints;
+        let gone = seal_news(&News::Gone { at: now }).expect("sealed");
+        let answer = |hint: TakenHint| FetchedCase { hint, result: FetchResult::Absent(gone.clone()) };
+        asked.extend(hints.iter().map(|hint| (hint.key.id.clone(), hours)));
+        bed.store()
+            .commit_fetched(&lease, hints.into_iter().map(answer).collect(), now)
+            .await
+            .expect("settled");
+    }
+    let ids: Vec<&str> = asked.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["a", "b", "d"]);
+    let hours: Vec<i64> = asked.iter().map(|(_, hours)| *hours).collect();
+    assert_eq!(hours, [42, 84, 168], "spread over the week");
+}
+
 async fn an_unreadable_state_is_noticed_and_fetched_again(make: MakeStore) {
     let bed = Bed::new(make).await;
     let lease = bed.lease().await;
@@ -662,6 +690,7 @@ async fn exercise(make: MakeStore) {
     missed_webhooks_are_counted_and_late_ones_are_not(make).await;
     quarantined_records_are_kept_and_can_be_fetched_again(make).await;
     what_is_past_retention_is_forgotten(make).await;
+    every_open_case_is_asked_for_again_within_a_week(make).await;
     an_unreadable_state_is_noticed_and_fetched_again(make).await;
 }
 

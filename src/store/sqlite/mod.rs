@@ -4,6 +4,7 @@
 
 mod audit;
 mod bells;
+mod census;
 mod intake;
 mod open;
 mod outbox;

@@ -3,7 +3,7 @@
 use super::open::{meta, secure_delete, set_meta};
 use super::rows::{ms, tally, wake};
 use super::surroundings;
-use super::{audit, outbox};
+use super::{audit, census, outbox};
 use crate::audit::Kind;
 use crate::store::{LEASE_LIFE, Order, Result, Retention, StoreError, Swept};
 use dutyd_core::case::CaseKey;
@@ -160,6 +160,7 @@ pub fn sweep(db: &Connection, retention: Retention, now: Timestamp) -> Result<Sw
     )?;
     let minute = ms(now).div_euclid(60_000) - outbox::HOUR_MINUTES;
     db.execute("DELETE FROM spent WHERE minute <= ?1", [minute])?;
+    census::walk(db, now)?;
     let more = old.len() == FORGET_MAX || deliveries == PURGE_MAX;
     Ok(Swept { cases: old.len(), deliveries, audited, more })
 }
