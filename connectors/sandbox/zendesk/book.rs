@@ -244,6 +244,14 @@ impl Book {
         self.fields.values().find(|field| !field.system && field.title == title).map(|field| field.id)
     }
 
+    /// An organization that a client makes; its id.
+    pub fn add_organization(&mut self, name: &str, now: i64) -> u64 {
+        let id = self.organizations.keys().next_back().map_or(1, |last| last + 1);
+        let (name, domain, tier) = (name.to_owned(), String::new(), String::new());
+        self.organizations.insert(id, Organization { id, name, domain, tier, created: now });
+        id
+    }
+
     /// The next id of the sequence that audits, events and comments share.
     pub fn next_event(&mut self) -> u64 {
         self.events += 1;
