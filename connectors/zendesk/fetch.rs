@@ -54,7 +54,7 @@ async fn audits(
     people: &mut HashMap<i64, Person>,
 ) -> Result<(Vec<Audit>, bool), ConnectorError> {
     let mut audits = Vec::new();
-    let mut path = format!("/api/v2/tickets/{id}/audits.json?page[size]=100&include=users");
+    let mut path = format!("/api/v2/tickets/{id}/audits?page[size]=100&include=users");
     for _ in 0..CHILD_PAGES_MAX {
         let response = zendesk.get(cx, &encoded(&path), Lane::Hot).await?;
         let page: wire::AuditPage = wire::parse(&response, "audits")?;
@@ -63,9 +63,8 @@ async fn audits(
         match next(page.meta) {
             None => return Ok((audits, true)),
             Some(after) => {
-                path = format!(
-                    "/api/v2/tickets/{id}/audits.json?page[size]=100&include=users&page[after]={after}"
-                );
+                path =
+                    format!("/api/v2/tickets/{id}/audits?page[size]=100&include=users&page[after]={after}");
             }
         }
     }
@@ -80,7 +79,7 @@ async fn tickets(
     batch: &mut Batch,
 ) -> Result<(), ConnectorError> {
     let list = ids.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-    let path = format!("/api/v2/tickets/show_many.json?ids={list}&include=users,groups,organizations");
+    let path = format!("/api/v2/tickets/show_many?ids={list}&include=users,groups,organizations");
     let response = zendesk.get(cx, &path, Lane::Hot).await?;
     batch.read_at = date_of(&response).unwrap_or(cx.now);
     let page: wire::ShowMany<'_> = wire::parse(&response, "show_many")?;
@@ -90,7 +89,7 @@ async fn tickets(
     }
     let missing = ids.iter().filter(|id| !batch.found.contains_key(id)).copied().collect::<Vec<_>>();
     for id in missing {
-        let path = format!("/api/v2/tickets/{id}.json?include=users,groups,organizations");
+        let path = format!("/api/v2/tickets/{id}?include=users,groups,organizations");
         let request = Request::get(path, Lane::Hot).header("accept", "application/json");
         let response =
             cx.http.send(request).await.map_err(|error| ConnectorError::of_transport(error, false))?;
@@ -147,8 +146,7 @@ async fn missing_people(zendesk: &Zendesk, cx: &Ctx<'_>, batch: &mut Batch) -> R
     missing.sort_unstable();
     for slice in missing.chunks(100) {
         let list = slice.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-        let response =
-            zendesk.get(cx, &format!("/api/v2/users/show_many.json?ids={list}"), Lane::Hot).await?;
+        let response = zendesk.get(cx, &format!("/api/v2/users/show_many?ids={list}"), Lane::Hot).await?;
         let page: wire::UserPage = wire::parse(&response, "users")?;
         note_people(&mut batch.people.people, page.users);
     }

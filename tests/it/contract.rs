@@ -4,6 +4,7 @@
 
 pub mod door;
 pub mod jira_sites;
+mod operations;
 mod promises;
 mod salesforce_org;
 pub mod subject;

@@ -126,6 +126,7 @@ async fn read(answer: axum::response::Response) -> Result<Response, TransportErr
 #[async_trait]
 impl Transport for Door {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        super::operations::assert_described(&request);
         let authorization = self.authorization(false).await?;
         let mut answer = self.carry(&request, authorization.as_deref()).await?;
         let renewable = matches!(self.sign_in, SignIn::TokenForm(_) | SignIn::JwtBearer { .. });
