@@ -42,7 +42,8 @@ fn verify(secrets: &[SecretString], delivery: &Delivery) -> Result<(), Connector
     if signatures.next().is_some() {
         return Err(refused("the webhook is signed twice"));
     }
-    let mac = header.strip_prefix("sha256=").ok_or_else(|| refused("the signature's method is not sha256"))?;
+    let mac =
+        header.strip_prefix("sha256=").ok_or_else(|| refused("the signature's method is not sha256"))?;
     let mac = match hex::decode(mac) {
         // Written as Jira writes it, so that no changed header passes for the one that was sent.
         Ok(bytes) if hex::encode(&bytes) == mac => bytes,

@@ -14,9 +14,6 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Raw bytes of a bad record that are kept.
-const RAW_MAX: usize = 64 * 1024;
-
 /// One answer per key.
 pub async fn fetch(
     zendesk: &Zendesk,
@@ -101,6 +98,11 @@ async fn tickets(
                 let one: wire::ShowOne<'_> = wire::parse(&response, "ticket")?;
                 batch.directory(one.users, one.groups, one.organizations);
                 batch.ticket(one.ticket);
+                // Invariant: a ticket that is there and cannot be read is not gone (fuzz::records).
+                batch.found.entry(id).or_insert_with(|| {
+                    let reason = "the answer is about another ticket";
+                    Found::Bad(Quarantined::named(id.to_string(), one.ticket.get(), reason))
+                });
             }
         }
     }
@@ -171,8 +173,8 @@ fn verdict(
             match lens.change(ticket, &audits, complete) {
                 Ok(change) => Fetched::Case(Box::new(change)),
                 Err(reason) => {
-                    let raw = format!("{ticket:?}").chars().take(RAW_MAX).collect();
-                    Fetched::Quarantined(key.clone(), Quarantined { id: key.id.clone(), reason, raw })
+                    let bad = Quarantined::named(&key.id, &format!("{ticket:?}"), reason);
+                    Fetched::Quarantined(key.clone(), bad)
                 }
             }
         }
@@ -230,10 +232,7 @@ impl Batch {
 }
 
 pub fn quarantined(raw: &RawValue, reason: String) -> Quarantined {
-    let id = serde_json::from_str::<serde_json::Value>(raw.get())
-        .ok()
-        .and_then(|value| wire::text_of(&value["id"]));
-    Quarantined { id: id.unwrap_or_default(), reason, raw: raw.get().chars().take(RAW_MAX).collect() }
+    Quarantined::of(raw.get(), "id", reason)
 }
 
 pub fn note_people(people: &mut HashMap<i64, Person>, users: Vec<User>) {

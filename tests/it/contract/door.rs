@@ -52,7 +52,9 @@ impl Door {
             built = built.header("content-type", *kind);
         }
         let body = request.body.as_ref().map(|(_, bytes)| bytes.clone()).unwrap_or_default();
-        let built = built.body(Body::from(body)).expect("connectors build valid requests");
+        let built = built
+            .body(Body::from(body))
+            .map_err(|error| TransportError::Forbidden { reason: error.to_string() })?;
         let Ok(answer) = self.router.clone().oneshot(built).await;
         read(answer).await
     }

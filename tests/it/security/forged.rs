@@ -2,94 +2,15 @@
 //!
 //! Goal G14, first half, and threats S1 and S2: `cargo test --test it security::forged`. `DUTYD_FUZZ=50000` tries more.
 
-use crate::contract::jira_sites::{CLOUD, DATA_CENTER};
-use crate::contract::subject::{SERVICENOW, Subject, ZENDESK};
 use crate::contract::world::{Setting, World};
 use crate::fuzz::dice::Dice;
+use crate::fuzz::signing::{
+    DATA_CENTERS, JIRAS, SERVICENOWS, Scheme, ZENDESKS, genuine, with, with_body, without,
+};
 use crate::fuzz::{mutate, tries};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use dutyd_connectors::Delivery;
-use dutyd_core::case::CaseKey;
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-
-/// How a system signs.
-struct Scheme {
-    subject: &'static Subject,
-    signature: &'static str,
-    timestamp: Option<&'static str>,
-    /// What is signed, given time and body.
-    signed: fn(&str, &[u8]) -> Vec<u8>,
-    /// How the MAC is written.
-    written: fn(&[u8]) -> String,
-}
-
-const SERVICENOWS: Scheme = Scheme {
-    subject: &SERVICENOW,
-    signature: "x-dutyd-signature",
-    timestamp: Some("x-dutyd-timestamp"),
-    signed: |time, body| [time.as_bytes(), b".", body].concat(),
-    written: |mac| format!("sha256={}", STANDARD.encode(mac)),
-};
-
-const ZENDESKS: Scheme = Scheme {
-    subject: &ZENDESK,
-    signature: "x-zendesk-webhook-signature",
-    timestamp: Some("x-zendesk-webhook-signature-timestamp"),
-    signed: |time, body| [time.as_bytes(), body].concat(),
-    written: |mac| STANDARD.encode(mac),
-};
-
-const JIRAS: Scheme = Scheme {
-    subject: &CLOUD,
-    signature: "x-hub-signature",
-    timestamp: None,
-    signed: |_, body| body.to_vec(),
-    written: |mac| format!("sha256={}", hex::encode(mac)),
-};
-
-const DATA_CENTERS: Scheme = Scheme { subject: &DATA_CENTER, ..JIRAS };
-
-impl Scheme {
-    fn time<'a>(&self, delivery: &'a Delivery) -> &'a str {
-        self.timestamp.and_then(|name| delivery.header(name)).unwrap_or_default()
-    }
-
-    /// Signs a delivery as somebody with this secret would.
-    fn sign(&self, secret: &str, time: &str, body: &[u8]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length");
-        mac.update(&(self.signed)(time, body));
-        (self.written)(&mac.finalize().into_bytes())
-    }
-}
-
-fn with(delivery: &Delivery, name: &str, value: impl Into<String>) -> Delivery {
-    let mut changed = delivery.clone();
-    let value = value.into();
-    changed.headers.iter_mut().filter(|(known, _)| known == name).for_each(|(_, old)| old.clone_from(&value));
-    changed
-}
-
-fn with_body(delivery: &Delivery, body: Vec<u8>) -> Delivery {
-    Delivery { body: body.into(), ..delivery.clone() }
-}
-
-fn without(delivery: &Delivery, name: &str) -> Delivery {
-    let mut changed = delivery.clone();
-    changed.headers.retain(|(known, _)| known != name);
-    changed
-}
-
-/// A genuine delivery about a case, as the sandbox sends it.
-fn genuine(world: &World, case: &CaseKey) -> Delivery {
-    let ring = (world.subject.ring.expect("a system that rings"))(&case.id);
-    let vendor = world.sandbox.inner.vendor(world.subject.vendor).expect("the vendor is there");
-    let rendered = vendor.render(&ring, world.now()).expect("something to say");
-    let headers = rendered.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
-    Delivery { headers: headers.collect(), body: rendered.body.into() }
-}
 
 /// Every single bit of a text, flipped one at a time, where what comes out is another text.
 fn flipped(text: &str) -> impl Iterator<Item = String> + '_ {
@@ -125,7 +46,8 @@ fn changed_heads(scheme: &Scheme, good: &Delivery, other: &Delivery, secrets: &[
         }
     }
     let (time, body) = (scheme.time(good), &good.body[..]);
-    let signed = |secret: &str, time: &str, body: &[u8]| with(good, scheme.signature, scheme.sign(secret, time, body));
+    let signed =
+        |secret: &str, time: &str, body: &[u8]| with(good, scheme.signature, scheme.sign(secret, time, body));
     // Secrets of others, of nobody, and almost ours.
     all.extend(secrets.iter().map(|secret| signed(secret, time, body)));
     // What an unsalted hash, the signature of nothing, of the time alone and of another's delivery would be.
@@ -144,7 +66,7 @@ fn changed_bodies(good: &Delivery, dice: &mut Dice, least: u64) -> Vec<Delivery>
     let mut all = Vec::new();
     let bits = good.body.len() * 8;
     // Of a long body not every bit; the step is odd, so that each place of a byte has its turn.
-    for bit in (0..bits).step_by(bits / (least / 2) as usize | 1) {
+    for bit in (0..bits).step_by((bits / (least / 2) as usize) | 1) {
         let mut body = good.body.to_vec();
         body[bit / 8] ^= 1 << (bit % 8);
         all.push(with_body(good, body));
@@ -165,12 +87,15 @@ async fn attack(scheme: &Scheme) {
     let now = world.now();
     let heard = |delivery: &Delivery, now: Timestamp| world.connector.hints(delivery, now).is_ok();
     assert!(heard(&good, now) && heard(&other, now), "a genuine one is heard");
-    let ours = world.sandbox.inner.endpoints()[scheme.subject.vendor]["webhook_secret"].clone();
-    let ours = ours.as_str().expect("a secret").to_owned();
+    let ours = scheme.secret(&world);
     let reversed: String = ours.chars().rev().collect();
-    let mut secrets = vec![String::new(), "secret".to_owned(), format!("{ours}\n"), reversed, ours[1..].to_owned()];
+    let mut secrets =
+        vec![String::new(), "secret".to_owned(), format!("{ours}\n"), reversed, ours[1..].to_owned()];
     secrets.extend((0..100).map(|other| dutyd_sandbox::dice::hex_id(other, &[b"another source"])));
-    assert_eq!(scheme.sign(&ours, scheme.time(&good), &good.body), good.header(scheme.signature).expect("one"));
+    assert_eq!(
+        scheme.sign(&ours, scheme.time(&good), &good.body),
+        good.header(scheme.signature).expect("one")
+    );
 
     let mut mutants = changed_heads(scheme, &good, &other, &secrets);
     mutants.extend(changed_bodies(&good, &mut Dice::new(1), tries(5_000)));
