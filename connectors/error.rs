@@ -30,7 +30,7 @@ pub enum ConnectorError {
     Refused { status: u16, reason: String },
     /// The record takes no writes as it stands, whoever asks: closed for good, locked, not editable. Leave it be until it
     /// changes.
-    #[error("takes no writes: {reason}")]
+    #[error("takes no writes: {}", shown(reason))]
     Sealed { reason: String },
     /// Quarantine the record; keep the page going.
     #[error("malformed {where_}: {}", shown(reason))]
