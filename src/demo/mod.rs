@@ -12,7 +12,7 @@ pub use customers::customers;
 pub use judge::{Ending, Judgement, judge};
 pub use oracle::Oracle;
 pub use read_back::{Shown, read_back};
-pub use stage::Stage;
+pub use stage::{Stage, free_address};
 pub use summary::{Summary, VendorSummary, compare};
 
 use crate::clock::{Clock, StoppedClock};
