@@ -81,7 +81,8 @@ impl Daemon {
         std::fs::create_dir_all(state_dir).map_err(|error| {
             StoreError::Unusable(format!("cannot create {}: {error}", state_dir.display()))
         })?;
-        let store = Arc::new(SqliteStore::open(&state_dir.join(DATABASE), seed, clock.now()).await?);
+        let store = SqliteStore::open(&state_dir.join(DATABASE), seed, clock.now()).await?;
+        let store = Arc::new(store.keeping_free(config.settings.storage.free_min));
         let archive = Archive::new(state_dir);
         keep(&archive, &policy, &files);
         let older = archive.older(&policy.id);
@@ -159,6 +160,9 @@ impl Daemon {
         let result = self.engine.run(stop).await;
         ending.send_replace(true);
         while tasks.join_next().await.is_some() {}
+        if matches!(result, Err(EngineError::Store(StoreError::Damaged(_)))) {
+            self.store.suspect();
+        }
         self.store.close().await;
         Ok(result?)
     }

@@ -86,6 +86,9 @@ pub fn status(status: &Status, zone: &TimeZone) -> String {
             relative(since, status.now)
         ));
     }
+    if let Some(why) = status.storage.shortage() {
+        text.push_str(&format!("STORAGE: {why}\n"));
+    }
     for source in &status.sources {
         text.push_str(&source_lines(source, status.now, zone));
     }

@@ -6,6 +6,7 @@ mod clocks;
 mod contract;
 mod customers;
 mod demo;
+mod disk;
 mod e2e;
 mod echo;
 mod engine;

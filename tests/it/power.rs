@@ -47,7 +47,7 @@ async fn power_cuts_at_any_sync_lose_and_double_nothing() {
 }
 
 /// How many of these acknowledged webhooks the database does not know.
-async fn forgotten(rig: &Rig, acknowledged: &[String]) -> usize {
+pub async fn forgotten(rig: &Rig, acknowledged: &[String]) -> usize {
     let store = SqliteStore::open(&rig.state_dir().join(DATABASE), 1, now()).await.expect("a sound database");
     let of = |id: &String| {
         let key = CaseKey::new("desk", "x");

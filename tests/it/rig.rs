@@ -36,7 +36,7 @@ pub struct Rig {
     pub hooks: SocketAddr,
     pub pages: SocketAddr,
     secret: Arc<Vec<u8>>,
-    sandbox: Running,
+    _sandbox: Running,
 }
 
 impl Rig {
@@ -74,7 +74,7 @@ impl Rig {
             ),
         );
         let secret = Arc::new(word("webhook_secret").into_bytes());
-        Self { dir, hooks, pages, secret, sandbox }
+        Self { dir, hooks, pages, secret, _sandbox: sandbox }
     }
 
     pub fn state_dir(&self) -> PathBuf {
@@ -85,8 +85,11 @@ impl Rig {
         self.dir.path().join(name)
     }
 
-    pub fn sandbox(&self) -> &Running {
-        &self.sandbox
+    /// Adds to `dutyd.toml`.
+    pub fn setting(&self, text: &str) {
+        let path = self.file("dutyd.toml");
+        let before = std::fs::read_to_string(&path).expect("settings");
+        std::fs::write(path, before + text).expect("settings");
     }
 
     /// Starts the daemon and waits until it is ready.
@@ -165,8 +168,7 @@ impl Rig {
         let mut all = Hammered::default();
         while let Some(came) = running.join_next().await {
             let came = came.expect("a caller");
-            all.acknowledged.extend(came.acknowledged);
-            all.busy += came.busy;
+            all.add(came);
         }
         all
     }
@@ -221,6 +223,11 @@ pub struct Hammered {
 }
 
 impl Hammered {
+    pub fn add(&mut self, more: Hammered) {
+        self.acknowledged.extend(more.acknowledged);
+        self.busy += more.busy;
+    }
+
     async fn ring(
         &mut self,
         secret: &[u8],

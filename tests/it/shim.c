@@ -4,7 +4,7 @@
  *   SHIM_IMAGE dir   keeps there what a power cut would leave: what was synced, nothing else
  *   SHIM_CUT n       the nth sync is the last moment of the power; SHIM_SEED chooses what else reached the disk
  *   SHIM_LIES 1      syncs keep nothing: shows that a test would notice
- *   SHIM_EIO n       the nth sync fails
+ *   SHIM_EIO n       the nth sync of a file fails
  *   SHIM_ROOM file   a shared number: bytes that the files may have together; beyond it ENOSPC
  *   SHIM_CLOCK file  a shared number: nanoseconds that the wall clock is ahead
  */
@@ -37,7 +37,7 @@ struct change { char from[PATH_MAX], to[PATH_MAX]; };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char root[PATH_MAX], image[PATH_MAX];
 static size_t root_length;
-static long cut_at, fail_at, lies, syncs;
+static long cut_at, fail_at, lies, syncs, file_syncs;
 static uint64_t dice;
 static volatile int64_t *room, *ahead;
 static int64_t used;
@@ -196,18 +196,21 @@ static int sync_with(int (*real)(int), int fd) {
     int is_root = !path && root_length && length + 1 == root_length && !strncmp(buffer, root, length);
     if (!path && !is_root) return real(fd);
     pthread_mutex_lock(&lock);
+    struct stat found;
+    int is_file = path && !fstat(fd, &found) && S_ISREG(found.st_mode);
     syncs++;
+    /* SQLite goes on when a folder cannot be synced: the file's own sync brings its name along. */
+    file_syncs += is_file;
     int result = 0;
-    if (syncs == fail_at) {
+    if (is_file && file_syncs == fail_at) {
         /* As Linux does: what could not be written counts as clean from now on. */
         errno = EIO;
         result = -1;
     } else if (syncs == cut_at && !coin()) {
         cut();
     } else if (image[0]) {
-        struct stat found;
         if (!lies) keep_names(0);
-        if (!lies && path && !fstat(fd, &found) && S_ISREG(found.st_mode)) keep(file(path), 0);
+        if (!lies && is_file) keep(file(path), 0);
         if (syncs == cut_at) cut();
     } else {
         result = real(fd);
