@@ -11,7 +11,9 @@ mod read;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 
+pub(crate) use customers::Parties;
 pub use document::{
     AliasDoc, CustomerDoc, EventDoc, ExampleCaseDoc, ExampleDoc, LadderDoc, MaintenanceDoc, MannerDoc,
     RuleDoc, SignalDoc, TeamDoc,
@@ -27,7 +29,6 @@ use crate::problem::Problem;
 use crate::rule::{GroupWord, Rule};
 use crate::signal::Lexicon;
 use crate::sla::SlaSet;
-use customers::Customers;
 use example::Example;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -54,11 +55,10 @@ pub struct Policy {
     pub maintenance: Vec<Maintenance>,
     /// What an admin should know, though it stops nothing.
     findings: Vec<Problem>,
-    customers: Customers,
+    parties: Arc<Parties>,
     examples: Vec<Example>,
     defaults: Manner,
     sources: BTreeMap<String, Manner>,
-    team_calendars: BTreeMap<String, String>,
     groups_read: BTreeSet<(GroupKind, GroupWord)>,
 }
 
@@ -95,36 +95,29 @@ impl Policy {
 
     /// The canonical name of a case's customer, where the policy has one.
     pub fn customer_of(&self, case: &Case) -> Option<&str> {
-        self.customers.canonical(&case.key.source, case.customer.as_ref()?)
+        self.parties.customers.canonical(&case.key.source, case.customer.as_ref()?)
     }
 
     /// The customer's name across sources where aliases are configured, else `source:id`.
     pub fn customer_key(&self, source: &str, customer: &Party) -> String {
-        match self.customers.canonical(source, customer) {
+        match self.parties.customers.canonical(source, customer) {
             Some(name) => name.to_owned(),
             None => format!("{source}:{}", customer.id),
         }
     }
 
     pub fn is_important(&self, case: &Case) -> bool {
-        self.customer_of(case).and_then(|name| self.customers.get(name)).is_some_and(|known| known.important)
+        let known = self.customer_of(case).and_then(|name| self.parties.customers.get(name));
+        known.is_some_and(|known| known.important)
     }
 
     /// The calendar by which a case's business time is measured: of its customer, its team, its source, the policy; every
     /// second where none is said.
     pub fn calendar_for(&self, case: &Case) -> Arc<Calendar> {
-        let customer = self.customer_of(case).and_then(|name| self.customers.get(name)?.calendar.as_deref());
-        let team = || {
-            let team = case.team.as_ref()?;
-            let calendars = &self.team_calendars;
-            calendars.get(&team.name).or_else(|| calendars.get(&team.id)).map(String::as_str)
-        };
-        let source = || self.sources.get(&case.key.source)?.calendar.as_deref();
-        let name = customer.or_else(team).or_else(source).or(self.defaults.calendar.as_deref());
-        match name.and_then(|name| self.calendars.get(name)) {
-            Some(calendar) => calendar.clone(),
-            None => EVERY_SECOND.clone(),
-        }
+        let source = self.sources.get(&case.key.source).and_then(|source| source.calendar.as_deref());
+        let general = || self.calendars.get(source.or(self.defaults.calendar.as_deref())?);
+        let own = self.parties.calendar_of(case, case.team.as_ref());
+        own.or_else(general).cloned().unwrap_or_else(|| EVERY_SECOND.clone())
     }
 
     /// Language and zone in which people read about a case.

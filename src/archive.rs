@@ -3,7 +3,9 @@
 //! Must not know: who refers to which; nothing is deleted here.
 
 use dutyd_core::policy::{Policy, PolicyFile};
-use std::collections::BTreeMap;
+use dutyd_core::state::CaseState;
+use dutyd_core::timeline::EventKind;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +27,7 @@ impl Archive {
 
     /// Writes a policy down, whole or not at all. One that is there already stays as it is.
     pub fn keep(&self, id: &str, files: &[PolicyFile]) -> std::io::Result<()> {
-        let path = self.0.join(id).with_extension(EXTENSION);
+        let path = self.path(id);
         if path.exists() {
             return Ok(());
         }
@@ -39,22 +41,43 @@ impl Archive {
         std::fs::rename(&unfinished, &path)
     }
 
+    /// The policies from which the clocks of a case took their targets, as far as they are kept and not the one in force.
+    pub fn adopted_by(&self, state: &CaseState, current: &str) -> BTreeMap<String, Arc<Policy>> {
+        let adopted = state.events.iter().filter_map(|event| match &event.kind {
+            EventKind::TargetAdopted { policy, .. } if policy != current => Some(policy.as_str()),
+            _ => None,
+        });
+        let ids: BTreeSet<&str> = adopted.collect();
+        ids.into_iter()
+            .filter_map(|id| self.read(&self.path(id)))
+            .map(|policy| (policy.id.clone(), policy))
+            .collect()
+    }
+
     /// The kept policies but the one in force. One that cannot be read any more is said and left out.
     pub fn older(&self, current: &str) -> BTreeMap<String, Arc<Policy>> {
         let mut older = BTreeMap::new();
         for path in self.newest_first().into_iter().take(POLICIES_MAX) {
-            match load(&path) {
-                Ok(policy) if policy.id == current => {}
-                Ok(policy) => {
-                    older.insert(policy.id.clone(), Arc::new(policy));
-                }
-                Err(reason) => {
-                    let policy = path.display();
-                    tracing::warn!(%policy, reason, "an older policy cannot be read; its cases follow the new one");
-                }
+            older.extend(self.read(&path).map(|policy| (policy.id.clone(), policy)));
+        }
+        older.remove(current);
+        older
+    }
+
+    /// `None`, and said, if it cannot be read.
+    fn read(&self, path: &Path) -> Option<Arc<Policy>> {
+        match load(path) {
+            Ok(policy) => Some(Arc::new(policy)),
+            Err(reason) => {
+                let policy = path.display();
+                tracing::warn!(%policy, reason, "an older policy cannot be read; its cases follow the new one");
+                None
             }
         }
-        older
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.0.join(id).with_extension(EXTENSION)
     }
 
     fn newest_first(&self) -> Vec<PathBuf> {

@@ -123,12 +123,14 @@ pub fn policy_files_in(folder: &Path) -> Result<Vec<PolicyFile>, Vec<Problem>> {
     if problems.is_empty() { Ok(files) } else { Err(problems) }
 }
 
-/// The `.ics` files that a file names and that can be read; whoever compiles it reports the others.
+/// The `.ics` files that a file names and that can be read; whoever compiles it reports the others, and those that are
+/// not text.
 pub fn ics_files_of(file: &PolicyFile) -> Vec<PolicyFile> {
     let folder = Path::new(&file.name).parent().unwrap_or(Path::new(""));
     let read = |name: String| {
         let path = folder.join(name.trim_start_matches("./"));
-        Some(PolicyFile { text: read_text(&path).ok()?, name: path.display().to_string() })
+        let text = String::from_utf8_lossy(&std::fs::read(&path).ok()?).into_owned();
+        Some(PolicyFile { text, name: path.display().to_string() })
     };
     ics_names_in(&file.text).into_iter().filter_map(read).collect()
 }

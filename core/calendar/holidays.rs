@@ -32,13 +32,13 @@ pub(super) fn add_holiday(
                 Err(message) => problems.push(entry.problem(
                     &holiday.span(),
                     format!("holidays from {text}: {message}"),
-                    "export the calendar again as .ics, or list the dates",
+                    "export the calendar again as .ics in UTF-8, or list the dates",
                 )),
             },
             None => problems.push(entry.problem(
                 &holiday.span(),
-                format!("there is no file {text}"),
-                "put it beside this file; the path is relative to it",
+                format!("there is no file {text}, or it cannot be read"),
+                "put it beside this file, readable; the path is relative to it",
             )),
         }
     } else {

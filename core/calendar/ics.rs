@@ -38,6 +38,9 @@ pub(super) fn closed_by(text: &str, zone: &TimeZone) -> Result<Closed, String> {
     if !text.trim_start_matches('\u{feff}').trim_start().starts_with("BEGIN:VCALENDAR") {
         return Err("this is not an iCalendar file".to_owned());
     }
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err("the file is not UTF-8".to_owned());
+    }
     let parsed = ICalendar::parse(text).map_err(|_| "this is not a whole iCalendar file".to_owned())?;
     let events = grouped(parsed)?;
     let mut closed = Closed::default();

@@ -1,8 +1,11 @@
-//! Who is one customer: aliases across sources. Only what an admin wrote down decides; nothing is guessed.
+//! Who is one customer: aliases across sources. Only what an admin wrote down decides; nothing is guessed. And whose hours
+//! a case follows: its customer's or its team's.
 
 use super::document::CustomerDoc;
-use crate::case::Party;
+use crate::calendar::Calendar;
+use crate::case::{Case, Party};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the policy says about customers.
 #[derive(Debug, Default)]
@@ -18,7 +21,37 @@ pub struct Customers {
 #[derive(Debug, Default, Clone)]
 pub struct Customer {
     pub important: bool,
-    pub calendar: Option<String>,
+}
+
+/// Customers and teams with hours of their own.
+#[derive(Debug, Default)]
+pub struct Parties {
+    pub customers: Customers,
+    /// By canonical name.
+    pub customer_hours: BTreeMap<String, Arc<Calendar>>,
+    /// By name or id.
+    pub team_hours: BTreeMap<String, Arc<Calendar>>,
+}
+
+impl Parties {
+    /// The calendar of the case's customer, else of a team.
+    pub fn calendar_of(&self, case: &Case, team: Option<&Party>) -> Option<&Arc<Calendar>> {
+        let customer = || {
+            let customer = case.customer.as_ref().filter(|_| !self.customer_hours.is_empty())?;
+            self.customer_hours.get(self.customers.canonical(&case.key.source, customer)?)
+        };
+        let team = || self.team_hours.get(&team?.name).or_else(|| self.team_hours.get(&team?.id));
+        customer().or_else(team)
+    }
+
+    /// All that decides, as text for a hash.
+    pub fn said(&self) -> String {
+        let ids = |hours: &BTreeMap<String, Arc<Calendar>>| -> Vec<(String, String)> {
+            hours.iter().map(|(name, calendar)| (name.clone(), calendar.id.clone())).collect()
+        };
+        let aliases = if self.customer_hours.is_empty() { None } else { Some(&self.customers) };
+        format!("{:?} {:?} {aliases:?}", ids(&self.customer_hours), ids(&self.team_hours))
+    }
 }
 
 /// Two customers claim one alias.
@@ -33,8 +66,7 @@ const EVERY_SOURCE: &str = "*";
 impl Customers {
     /// Adds a customer, known in every source by its canonical name, too. Returns aliases that another has already.
     pub fn add(&mut self, name: &str, doc: &CustomerDoc) -> Vec<Clash> {
-        let calendar = doc.calendar.as_ref().map(|calendar| calendar.get_ref().clone());
-        self.known.insert(name.to_owned(), Customer { important: doc.important, calendar });
+        self.known.insert(name.to_owned(), Customer { important: doc.important });
         self.by_name
             .entry(EVERY_SOURCE.to_owned())
             .or_default()

@@ -24,7 +24,8 @@ pub struct MannerDoc {
 /// `[teams.NAME]`: what differs for one team.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct TeamDoc {
-    /// Calendar by which business time is measured.
+    /// Calendar by which business time of the team's cases is measured, and their SLA targets unless a clock has a
+    /// calendar of its own.
     #[schemars(with = "Option<String>")]
     pub calendar: Option<Spanned<String>>,
 }
@@ -39,7 +40,8 @@ pub struct CustomerDoc {
     /// What rules read as `customer.important`.
     #[serde(default)]
     pub important: bool,
-    /// Calendar by which business time is measured.
+    /// Calendar by which business time of the customer's cases is measured, and their SLA targets unless a clock has a
+    /// calendar of its own. Stronger than the team's.
     #[schemars(with = "Option<String>")]
     pub calendar: Option<Spanned<String>>,
     /// E-mail domains. They only suggest an alias to the admin, they never decide who a customer is.

@@ -1,5 +1,6 @@
 //! Loads a policy: reads all files, merges their sections, checks what refers to what, compiles.
 
+use super::customers::{Customers, Parties};
 use super::document::{CustomerDoc, MaintenanceDoc, MannerDoc, RuleDoc, SignalDoc, TeamDoc};
 use super::maintenance::Maintenance;
 use super::read::{Raw, Reader, place_in_text};
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use toml::Spanned;
 
 /// Rules that one policy may have.
@@ -101,8 +103,9 @@ pub(super) fn load(files: &[PolicyFile]) -> Result<Policy, Vec<Problem>> {
         Err(problems) => problems,
     };
     let calendars_known = more.is_empty();
+    policy.parties = Arc::new(sections.parties(&mut readers, &policy.calendars));
     if calendars_known {
-        match compile_sla(files, &sections, &policy.calendars) {
+        match compile_sla(files, &sections, &policy) {
             Ok(sla) => policy.sla = sla,
             Err(problems) => more = problems,
         }
@@ -112,17 +115,12 @@ pub(super) fn load(files: &[PolicyFile]) -> Result<Policy, Vec<Problem>> {
     for (name, entry) in &sections.sources {
         policy.sources.insert(name.clone(), manner(&mut readers[entry.file], entry.doc.get_ref()));
     }
-    for (name, entry) in &sections.teams {
-        let calendar = entry.doc.get_ref().calendar.as_ref().map(|calendar| calendar.get_ref().clone());
-        policy.team_calendars.extend(calendar.map(|calendar| (name.clone(), calendar)));
-    }
-    sections.add_customers(&mut readers, &mut policy);
     policy.lexicon = sections.lexicon(&mut readers);
     for entry in &sections.maintenance {
         policy.maintenance.extend(Maintenance::compile(&mut readers[entry.file], entry.doc.get_ref()));
     }
     let names = sections.names();
-    rules::compile(&mut readers, &sections, &names, &mut policy);
+    rules::compile(&mut readers, &sections, &names, more.is_empty(), &mut policy);
     let mut problems: Vec<Problem> = readers.into_iter().flat_map(|reader| reader.problems).collect();
     problems.append(&mut more);
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
@@ -139,11 +137,7 @@ fn compile_calendars(files: &[PolicyFile], sections: &Sections) -> Result<Calend
     Calendars::compile(&by_file, files)
 }
 
-fn compile_sla(
-    files: &[PolicyFile],
-    sections: &Sections,
-    calendars: &Calendars,
-) -> Result<SlaSet, Vec<Problem>> {
+fn compile_sla(files: &[PolicyFile], sections: &Sections, policy: &Policy) -> Result<SlaSet, Vec<Problem>> {
     let entries: Vec<_> =
         sections.sla.iter().map(|entry| Placed { file: &files[entry.file], doc: &entry.doc }).collect();
     let clocks: Vec<_> = sections
@@ -151,7 +145,7 @@ fn compile_sla(
         .iter()
         .map(|(name, entry)| (name.as_str(), Placed { file: &files[entry.file], doc: &entry.doc }))
         .collect();
-    SlaSet::compile(&entries, &clocks, files, calendars)
+    SlaSet::compile(&entries, &clocks, files, &policy.calendars, &policy.parties)
 }
 
 /// 12 hex digits over names and texts of all files, in order of name.
@@ -265,7 +259,23 @@ impl Sections {
         }
     }
 
-    fn add_customers(&self, readers: &mut [Reader<'_>], policy: &mut Policy) {
+    /// Calendars that are not there are left out; they are reported apart.
+    fn parties(&self, readers: &mut [Reader<'_>], calendars: &Calendars) -> Parties {
+        let of = |name: &String, calendar: &Option<Spanned<String>>| {
+            Some((name.clone(), Arc::clone(calendars.get(calendar.as_ref()?.get_ref())?)))
+        };
+        let teams = self.teams.iter().filter_map(|(name, entry)| of(name, &entry.doc.get_ref().calendar));
+        let customers =
+            self.customers.iter().filter_map(|(name, entry)| of(name, &entry.doc.get_ref().calendar));
+        Parties {
+            customers: self.customers(readers),
+            customer_hours: customers.collect(),
+            team_hours: teams.collect(),
+        }
+    }
+
+    fn customers(&self, readers: &mut [Reader<'_>]) -> Customers {
+        let mut customers = Customers::default();
         for (name, entry) in &self.customers {
             let doc = entry.doc.get_ref();
             for alias in doc
@@ -279,7 +289,7 @@ impl Sections {
                     "add `id = \"…\"` (the vendor's) or `name = \"…\"`",
                 );
             }
-            for clash in policy.customers.add(name, doc) {
+            for clash in customers.add(name, doc) {
                 let at = doc.aliases[clash.alias].span().start;
                 readers[entry.file].problem(
                     at,
@@ -288,6 +298,7 @@ impl Sections {
                 );
             }
         }
+        customers
     }
 
     fn lexicon(&self, readers: &mut [Reader<'_>]) -> Lexicon {

@@ -4,7 +4,7 @@ use super::document::{LadderDoc, RuleDoc};
 use super::example::Example;
 use super::load::{Sections, problem_in_text};
 use super::read::Reader;
-use super::{Policy, load::RULES_MAX};
+use super::{Policy, load::RULES_MAX, thresholds};
 use crate::action::Severity;
 use crate::calendar::parse_duration;
 use crate::problem::{Problem, nearest};
@@ -21,7 +21,14 @@ const REFIRES: usize = 3;
 const DWELL: SignedDuration = SignedDuration::from_mins(10);
 
 /// Compiles all rules and examples into the policy; problems go to the readers.
-pub(super) fn compile(readers: &mut [Reader<'_>], sections: &Sections, names: &Names, policy: &mut Policy) {
+/// `clocks_known`: the clocks of the policy are whole, so thresholds can be compared with their targets.
+pub(super) fn compile(
+    readers: &mut [Reader<'_>],
+    sections: &Sections,
+    names: &Names,
+    clocks_known: bool,
+    policy: &mut Policy,
+) {
     let known: Vec<&str> =
         sections.rules.iter().map(|entry| entry.doc.get_ref().name.get_ref().as_str()).collect();
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -54,6 +61,9 @@ pub(super) fn compile(readers: &mut [Reader<'_>], sections: &Sections, names: &N
         }
         debug_assert!(rule.is_some() || reader.problems.len() > before, "a refused rule has a problem");
         if let Some(rule) = rule {
+            if clocks_known {
+                thresholds::check(reader, doc, &rule, &policy.sla);
+            }
             policy.groups_read.extend(rule.groups_read());
             policy.rules.push(rule);
         }
@@ -223,6 +233,12 @@ fn ladder(reader: &mut Reader<'_>, doc: &RuleDoc, names: &Names) -> Option<Vec<(
         .filter_map(|(severity, source)| Some((severity, condition(reader, source, names)?)))
         .collect();
     (compiled.len() == count).then_some(compiled)
+}
+
+/// The conditions of a rule as written, the highest rung first.
+pub(super) fn sources(doc: &RuleDoc) -> Vec<&Spanned<String>> {
+    let ladder = doc.ladder.iter().flat_map(rungs).map(|(_, source)| source);
+    doc.when.iter().chain(ladder).collect()
 }
 
 /// Highest first.

@@ -122,30 +122,38 @@ impl<'a> Facts<'a> {
         {
             return Err(unread(field));
         }
-        let calendar = match measure {
-            Measure::Wall => None,
-            Measure::Business => Some(self.calendar().as_ref()),
-        };
         if word == SpanWord::UntilDue {
-            return Ok(self.due_line(calendar));
+            let case = &self.state.case;
+            return Ok(case.due_at.map(|due| self.left_until(due, case.opened_at, measure)));
         }
-        let since = self.span_since(word)?;
+        let (since, calendar) = (self.span_since(word)?, self.measured_by(measure));
         Ok(since.map(|since| Line { since: Some(since), before: 0, calendar, shape: Shape::Passed }))
     }
 
-    /// Time left until the case's due date, measured from its opening, so that it goes on below zero.
-    fn due_line<'v>(&self, calendar: Option<&'v Calendar>) -> Option<Line<'v>> {
-        let (due, opened) = (self.state.case.due_at?, self.state.case.opened_at);
-        let since = opened.min(due);
+    /// `None`: wall time.
+    fn measured_by(&self, measure: Measure) -> Option<&Calendar> {
+        match measure {
+            Measure::Wall => None,
+            Measure::Business => Some(self.calendar().as_ref()),
+        }
+    }
+
+    /// Time left until an instant, measured from an earlier one, so that it goes on below zero.
+    fn left_until(&self, due: Timestamp, from: Timestamp, measure: Measure) -> Line<'_> {
+        let (since, calendar) = (from.min(due), self.measured_by(measure));
         let total = match calendar {
             Some(calendar) => calendar.seconds_between(since, due),
             None => due.as_second() - since.as_second(),
         };
-        Some(Line { since: Some(since), before: 0, calendar, shape: Shape::LeftOf(total) })
+        Line { since: Some(since), before: 0, calendar, shape: Shape::LeftOf(total) }
     }
 
     fn clock_line(&self, name: &str, word: ClockWord) -> Option<Line<'_>> {
         let clock = self.clock(name)?;
+        if let ClockWord::DueIn(measure) = word {
+            let due = clock.due_at.filter(|_| clock.running_since.is_some())?;
+            return Some(self.left_until(due, clock.started_at, measure));
+        }
         let shape = match (word, clock.target_seconds) {
             (ClockWord::Elapsed, _) => Shape::Passed,
             (ClockWord::Remaining, Some(target)) if clock.is_active() => Shape::LeftOf(target),

@@ -116,6 +116,7 @@ fn kind(read: &Read) -> Kind {
         Read::Span(_, measure) => Kind::Span(*measure),
         Read::Clock(_, ClockWord::Elapsed) => Kind::Span(Measure::Business),
         Read::Clock(_, ClockWord::Remaining) => Kind::Left(Measure::Business),
+        Read::Clock(_, ClockWord::DueIn(measure)) => Kind::Left(*measure),
         Read::Clock(_, ClockWord::Percent) => Kind::Percent,
         Read::Clock(_, ClockWord::DueAt) => Kind::Instant,
         Read::Case(CaseWord::OpenedAt | CaseWord::DueAt) => Kind::Instant,

@@ -84,6 +84,7 @@ pub enum ClockWord {
     Percent,
     Elapsed,
     Remaining,
+    DueIn(Measure),
     State,
     Active,
     Breached,
@@ -142,7 +143,8 @@ impl Read {
         match self {
             Read::Span(..) => true,
             Read::Clock(_, word) => {
-                matches!(word, ClockWord::Percent | ClockWord::Elapsed | ClockWord::Remaining)
+                use ClockWord::{DueIn, Elapsed, Percent, Remaining};
+                matches!(word, Percent | Elapsed | Remaining | DueIn(_))
             }
             _ => false,
         }

@@ -387,6 +387,20 @@ pub static WORDS: &[Word] = &[
         CLOCK,
         "time left, negative after the due time; `null` without a target and once the clock has ended",
     )),
+    signed(word(
+        "clock.*.due_in.wall",
+        Type::Seconds,
+        Key::Clock(K::DueIn(Wall)),
+        CLOCK,
+        "time on the wall until the due time, negative after it, whatever the clock's own measure; `null` unless it runs",
+    )),
+    signed(word(
+        "clock.*.due_in.business",
+        Type::Seconds,
+        Key::Clock(K::DueIn(Business)),
+        CLOCK,
+        "business time until the due time, by the calendar of the case; `null` unless the clock runs",
+    )),
     one_of(
         word(
             "clock.*.state",

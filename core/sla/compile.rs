@@ -5,7 +5,7 @@ use super::preset;
 use super::spec::{Clock, Custom, Kind, Pause, SlaSet, Spec, Stops, Target};
 use super::when::When;
 use crate::calendar::{Calendar, Calendars, parse_duration};
-use crate::policy::PolicyFile;
+use crate::policy::{Parties, PolicyFile};
 use crate::problem::{Problem, nearest};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -30,6 +30,7 @@ impl SlaSet {
         customs: &[(&str, Placed<'_, ClockDoc>)],
         files: &[PolicyFile],
         calendars: &Calendars,
+        parties: &Arc<Parties>,
     ) -> Result<Self, Vec<Problem>> {
         if entries.len() + customs.len() > ENTRIES_MAX {
             let message = format!("more than {ENTRIES_MAX} [[sla]] entries and clocks");
@@ -40,7 +41,7 @@ impl SlaSet {
         let mut clocks: Vec<Clock> = Vec::new();
         for entry in entries {
             let mut compiler =
-                Compiler { file: entry.file, calendars, presets: &presets, problems: &mut problems };
+                Compiler { file: entry.file, calendars, parties, presets: &presets, problems: &mut problems };
             for (metric, spec) in compiler.entry(entry.doc) {
                 match clocks.iter_mut().find(|clock| &*clock.name == metric.word()) {
                     Some(clock) => clock.specs.push(spec),
@@ -53,8 +54,13 @@ impl SlaSet {
             }
         }
         for (name, custom) in customs {
-            let mut compiler =
-                Compiler { file: custom.file, calendars, presets: &presets, problems: &mut problems };
+            let mut compiler = Compiler {
+                file: custom.file,
+                calendars,
+                parties,
+                presets: &presets,
+                problems: &mut problems,
+            };
             if Metric::ALL.iter().any(|metric| metric.word() == *name) {
                 let message = format!("there is already a clock `{name}`");
                 compiler.problem(custom.doc.span().start, message, "give this one another name");
@@ -76,6 +82,7 @@ impl SlaSet {
 struct Compiler<'a> {
     file: &'a PolicyFile,
     calendars: &'a Calendars,
+    parties: &'a Arc<Parties>,
     presets: &'a BTreeMap<PresetName, PresetDoc>,
     problems: &'a mut Vec<Problem>,
 }
@@ -110,8 +117,8 @@ impl Compiler<'_> {
                 continue;
             };
             spec.when = when;
-            spec.by_team = self.calendars_by(&doc.calendar_by_team);
-            spec.by_customer = self.calendars_by(&doc.calendar_by_customer);
+            let has_own_calendar = own.get_ref().calendar.is_some();
+            spec.parties = Some(Arc::clone(self.parties)).filter(|_| !has_own_calendar);
             spec.calendar_change =
                 doc.calendar_change.or(preset.and_then(|preset| preset.calendar_change)).unwrap_or_default();
             spec.policy_edit = edit(doc.policy_edit, preset);
@@ -201,8 +208,7 @@ impl Compiler<'_> {
             label: doc.label.unwrap_or_default(),
             wall: Arc::new(Calendar::round_the_clock_in(calendar.zone())),
             calendar,
-            by_team: BTreeMap::new(),
-            by_customer: BTreeMap::new(),
+            parties: None,
             calendar_change: Default::default(),
             targets,
             pauses,
@@ -244,10 +250,6 @@ impl Compiler<'_> {
                 None
             }
         }
-    }
-
-    fn calendars_by(&mut self, named: &BTreeMap<String, Spanned<String>>) -> BTreeMap<String, Arc<Calendar>> {
-        named.iter().filter_map(|(party, name)| Some((party.clone(), self.calendar(name)?))).collect()
     }
 
     fn calendar(&mut self, name: &Spanned<String>) -> Option<Arc<Calendar>> {

@@ -18,17 +18,9 @@ pub struct SlaDoc {
     pub when: Option<Spanned<String>>,
     /// Preset: how clocks start, pause, reopen and change unless said otherwise here.
     pub like: Option<PresetName>,
-    /// Name of the calendar of the targets.
+    /// Name of the calendar of the targets, where neither the case's customer nor its team has one.
     #[schemars(with = "Option<String>")]
     pub calendar: Option<Spanned<String>>,
-    /// Calendars by name or id of the case's team, stronger than `calendar`.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
-    pub calendar_by_team: BTreeMap<String, Spanned<String>>,
-    /// Calendars by name or id of the case's customer, stronger than `calendar_by_team`.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
-    pub calendar_by_customer: BTreeMap<String, Spanned<String>>,
     /// Time already counted when the calendar of a running clock changes with team or customer: counted again by the
     /// new calendar (`last`), or kept (`sum`).
     pub calendar_change: Option<CalendarChange>,
@@ -111,6 +103,7 @@ pub struct MetricDoc {
     /// Target of the priorities not listed, and of cases without one.
     #[schemars(with = "Option<String>")]
     pub any: Option<Spanned<String>>,
+    /// Name of the calendar of this clock, stronger than those of customer and team.
     #[schemars(with = "Option<String>")]
     pub calendar: Option<Spanned<String>>,
     /// Whether targets count in the calendar or around the clock, unless a target says so itself.

@@ -4,7 +4,7 @@
 //! folded and nothing is remembered between folds (`the_order_of_news_does_not_matter`).
 
 use super::cycle::{Aim, Cycle};
-use super::doc::{Metric, OnPriorityChange, OnReopen, PolicyEdit, Recurrence};
+use super::doc::{Metric, OnPriorityChange, OnReopen, Recurrence};
 use super::spec::{Clock, Custom, Kind, Spec};
 use super::told::{Told, Turn};
 use crate::case::Case;
@@ -61,6 +61,18 @@ impl<'a> Past<'a> {
     }
 }
 
+/// The clocks of the policy in force; after them those it no longer has, which this case adopted under one that keeps them.
+pub(super) fn clocks<'p>(policies: &'p PolicySet, past: &Past<'_>) -> Vec<&'p Clock> {
+    let mut clocks: Vec<&Clock> = policies.current.sla.clocks.iter().collect();
+    for (_, name, policy) in past.adoptions.iter().rev() {
+        if clocks.iter().all(|clock| *clock.name != **name) {
+            let kept = policies.older.get(*policy).and_then(|older| older.sla.clock(name));
+            clocks.extend(kept.filter(|clock| clock.keeps()));
+        }
+    }
+    clocks
+}
+
 /// The lives of a clock up to `now`, oldest first. `record`: keep their steps.
 pub(super) fn lives(
     policies: &PolicySet,
@@ -73,6 +85,7 @@ pub(super) fn lives(
         policies,
         current: clock,
         clock,
+        is_removed: policies.current.sla.clock(&clock.name).is_none(),
         past,
         record,
         cycles: Vec::new(),
@@ -92,8 +105,10 @@ pub(super) fn lives(
 
 struct Fold<'a> {
     policies: &'a PolicySet,
-    /// As the policy in force has it.
+    /// As the policy in force has it; as the newest one adopted, if that has it no more.
     current: &'a Clock,
+    /// The policy in force does not have it: no life begins that adopted no older one.
+    is_removed: bool,
     /// As the policy has it that the present life adopted.
     clock: &'a Clock,
     past: &'a Past<'a>,
@@ -198,7 +213,7 @@ impl<'a> Fold<'a> {
     fn aim(&mut self, nth: usize, turn: Turn<'a>, entry: usize) {
         let spec = &self.clock.specs[entry];
         let from = (entry, spec.slot(turn.moment.priority));
-        let calendar_may_move = !spec.by_team.is_empty();
+        let calendar_may_move = spec.calendar_moves();
         let Some(active) = self.cycles.last_mut() else { return };
         if active.aim.from == from && !calendar_may_move {
             return;
@@ -253,6 +268,9 @@ impl<'a> Fold<'a> {
     /// A new life. `late`: the clock could have begun earlier, so it may count back.
     fn attach(&mut self, nth: usize, turn: Turn<'a>, entry: usize, late: bool) {
         let at = turn.moment.at;
+        if self.is_removed && self.past.adopted(&self.current.name, at).is_none() {
+            return;
+        }
         let entry = self.take_version(turn.moment, entry);
         let Some(spec) = self.clock.specs.get(entry) else { return };
         let back = if late && spec.retroactive_start { self.back(nth, spec) } else { Vec::new() };
@@ -268,8 +286,7 @@ impl<'a> Fold<'a> {
             return entry;
         }
         let was = self.clock;
-        let keeps = self.current.specs.iter().any(|spec| spec.policy_edit == PolicyEdit::Keep);
-        let adopted = self.past.adopted(&self.current.name, moment.at).filter(|_| keeps);
+        let adopted = self.past.adopted(&self.current.name, moment.at).filter(|_| self.current.keeps());
         let older = adopted.and_then(|id| self.policies.older.get(id));
         self.clock = older.and_then(|policy| policy.sla.clock(&self.current.name)).unwrap_or(self.current);
         if std::ptr::eq(was, self.clock) {

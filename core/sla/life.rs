@@ -24,7 +24,7 @@ pub struct ClockLife {
 pub fn lives(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Vec<ClockLife> {
     let past = Past::of(&state.case, &state.events, state.truncated);
     let mut all = Vec::new();
-    for clock in &policies.current.sla.clocks {
+    for clock in fold::clocks(policies, &past) {
         for (nth, mut cycle) in fold::lives(policies, clock, &past, now, true).into_iter().enumerate() {
             let until = cycle.stopped_at.unwrap_or(now);
             let wall_seconds = (until.as_second() - cycle.started_at.as_second()).max(0);

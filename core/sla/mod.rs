@@ -21,7 +21,7 @@ pub use compile::{ENTRIES_MAX, Placed};
 pub use cycle::{Step, StepKind};
 pub use life::{ClockLife, lives};
 pub use preset::is_preset;
-pub use spec::SlaSet;
+pub use spec::{Reach, SlaSet};
 
 pub use doc::{
     CalendarChange, ClockDoc, Label, Metric, MetricDoc, OnPriorityChange, OnReopen, PauseDoc, PolicyEdit,
@@ -114,8 +114,8 @@ impl ClockReading {
 /// long timeline is gone, is left out.
 pub fn read_clocks(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Vec<ClockReading> {
     let past = Past::of(&state.case, &state.events, state.truncated);
-    let clocks = policies.current.sla.clocks.iter();
-    clocks
+    fold::clocks(policies, &past)
+        .into_iter()
         .filter_map(|clock| {
             let lives = fold::lives(policies, clock, &past, now, false);
             let cycle = lives.len() as u32;

@@ -4,7 +4,7 @@ use super::doc::{CalendarChange, Label, Metric, OnPriorityChange, OnReopen, Poli
 use super::when::When;
 use crate::calendar::Calendar;
 use crate::case::{Case, Party, Priority, Status};
-use std::collections::BTreeMap;
+use crate::policy::Parties;
 use std::sync::Arc;
 
 /// All clocks of a policy.
@@ -21,9 +21,35 @@ impl SlaSet {
         self.clocks.iter().map(|clock| &*clock.name)
     }
 
+    /// How far the targets of a clock reach.
+    pub fn reach(&self, clock: &str) -> Reach {
+        let specs = self.clock(clock).map_or(&[][..], |clock| &clock.specs);
+        let targets = specs.iter().flat_map(|spec| spec.targets.iter().flatten());
+        let seconds = targets.map(|target| match target {
+            Target::Business(seconds) | Target::Wall(seconds) => Some(*seconds),
+            Target::EndOfDay(_) | Target::DueDate => None,
+        });
+        let longest = seconds.collect::<Option<Vec<i64>>>().map(|seconds| seconds.into_iter().max());
+        match longest {
+            None => Reach::Endless,
+            Some(None) => Reach::NoTarget,
+            Some(Some(longest)) => Reach::Seconds(longest),
+        }
+    }
+
     pub(super) fn clock(&self, name: &str) -> Option<&Clock> {
         self.clocks.iter().find(|clock| &*clock.name == name)
     }
+}
+
+/// How far the targets of a clock reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    NoTarget,
+    /// The longest, in seconds of its own measure.
+    Seconds(i64),
+    /// Some target is an instant, as far away as it happens to be.
+    Endless,
 }
 
 /// One clock with the ways to aim it, first match wins.
@@ -41,6 +67,11 @@ pub(super) enum Kind {
 }
 
 impl Clock {
+    /// Whether its running lives keep the policy they began under.
+    pub fn keeps(&self) -> bool {
+        self.specs.iter().any(|spec| spec.policy_edit == PolicyEdit::Keep)
+    }
+
     /// Everything that decides readings, as text for a hash.
     pub fn said(&self) -> String {
         let mut said = format!("{} ", self.name);
@@ -88,8 +119,8 @@ pub(super) struct Spec {
     pub calendar: Arc<Calendar>,
     /// Every second counts; shown in the zone of `calendar`.
     pub wall: Arc<Calendar>,
-    pub by_team: BTreeMap<String, Arc<Calendar>>,
-    pub by_customer: BTreeMap<String, Arc<Calendar>>,
+    /// Whose hours are stronger than `calendar`; `None`: nobody's.
+    pub parties: Option<Arc<Parties>>,
     pub calendar_change: CalendarChange,
     /// Of P1 to P5, then of any other.
     pub targets: [Option<Target>; 6],
@@ -106,18 +137,14 @@ pub(super) struct Spec {
 
 impl Spec {
     fn said(&self) -> String {
-        let ids = |by: &BTreeMap<String, Arc<Calendar>>| -> Vec<(String, String)> {
-            by.iter().map(|(party, calendar)| (party.clone(), calendar.id.clone())).collect()
-        };
         let pauses: Vec<_> =
             self.pauses.iter().map(|pause| (&pause.status, pause.when.as_ref().map(When::source))).collect();
         format!(
-            "{} {:?} {} {:?} {:?} {:?} {:?} {pauses:?} {:?} {:?} {:?} {} {} {}",
+            "{} {:?} {} {:?} {:?} {:?} {pauses:?} {:?} {:?} {:?} {} {} {}",
             self.sla,
             self.when.as_ref().map(When::source),
             self.calendar.id,
-            ids(&self.by_team),
-            ids(&self.by_customer),
+            self.parties.as_ref().map(|parties| parties.said()),
             self.calendar_change,
             self.targets,
             self.stops,
@@ -136,17 +163,16 @@ impl Spec {
         listed.filter(|slot| self.targets[*slot].is_some()).unwrap_or(5)
     }
 
-    /// The calendar for a case in a team: the customer's, else the team's, else the entry's.
+    /// The calendar for a case in a team: the clock's own, else the customer's, else the team's, else the entry's.
     pub fn calendar_of(&self, case: &Case, team: Option<&Party>) -> &Arc<Calendar> {
-        find(&self.by_customer, case.customer.as_ref())
-            .or_else(|| find(&self.by_team, team))
-            .unwrap_or(&self.calendar)
+        let of_party = self.parties.as_ref().and_then(|parties| parties.calendar_of(case, team));
+        of_party.unwrap_or(&self.calendar)
     }
-}
 
-fn find<'a>(map: &'a BTreeMap<String, Arc<Calendar>>, party: Option<&Party>) -> Option<&'a Arc<Calendar>> {
-    let party = party.filter(|_| !map.is_empty())?;
-    map.get(&party.name).or_else(|| map.get(&party.id))
+    /// Whether the calendar can change while a case lives.
+    pub fn calendar_moves(&self) -> bool {
+        self.parties.as_ref().is_some_and(|parties| !parties.team_hours.is_empty())
+    }
 }
 
 /// What a clock aims at.

@@ -1,6 +1,7 @@
 //! Commands that ask: the running daemon over its socket, or else the database.
 
 use super::{Exit, Failure, Format, audit, print_bytes, print_json, show, show_explain};
+use crate::archive::Archive;
 use crate::clock::{Clock, StoppedClock, SystemClock};
 use crate::config::{self, Config, Place, Settings};
 use crate::control;
@@ -61,7 +62,8 @@ async fn desk(place: &Place, settings: &Settings) -> Result<Desk, Failure> {
     let sources = Config::load(place).map_err(|problems| Failure::config(&problems))?.sources;
     let files = config::policy_files(&place.dir).map_err(|problems| Failure::config(&problems))?;
     let policy = Arc::new(Policy::load(&files).map_err(|problems| Failure::config(&problems))?);
-    let policies = Arc::new(PolicySet { current: policy, ..PolicySet::default() });
+    let older = Archive::new(&settings.state_dir).older(&policy.id);
+    let policies = Arc::new(PolicySet { current: policy, older });
     Ok(Desk {
         clock: clock(settings, &store).await?,
         store: Arc::new(store),

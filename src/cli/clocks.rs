@@ -2,6 +2,7 @@
 
 use super::calendar::{PolicyAt, local};
 use super::{Exit, Failure, Format, ask, clocks_drawn, print_bytes, print_json};
+use crate::archive::Archive;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Place;
 use crate::desk::{Answer, Ask};
@@ -46,11 +47,12 @@ pub fn run(place: &Place, explain: &Explain, format: Format) -> Result<Exit, Fai
         }
         return ask::run(place, Ask::Explain { case, at: explain.at }, format);
     }
-    match ask::answered(place, Ask::History { case })?.0 {
+    let (answer, settings) = ask::answered(place, Ask::History { case })?;
+    match answer {
         Answer::History(state) => {
-            let policies =
-                PolicySet { current: Arc::new(explain.policy.load(place)?), ..PolicySet::default() };
-            print(&policies, &state, at, format)
+            let current = Arc::new(explain.policy.load(place)?);
+            let older = Archive::new(&settings.state_dir).adopted_by(&state, &current.id);
+            print(&PolicySet { current, older }, &state, at, format)
         }
         _ => Err(Failure::new(Exit::Io, "the daemon answered something else: is it of this version?")),
     }
@@ -208,6 +210,7 @@ fn told_step(step: Step, calendar: &Calendar) -> ToldStep {
 mod tests {
     use super::*;
     use dutyd_core::policy::{Policy, PolicyFile};
+    use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
 
     const POLICY: &str = "[calendars.office]\nzone = \"Europe/Berlin\"\n[calendars.office.week]\nmon = \"09:00-17:00\"\n\
         tue = \"09:00-17:00\"\n[[sla]]\nname = \"gold\"\ncalendar = \"office\"\n[sla.resolution]\nany = \"8h\"\n\
@@ -218,9 +221,12 @@ mod tests {
         { "at": "2026-03-02T16:00:00+01:00", "what": "status", "to": "open" },
         { "at": "2026-03-03T14:00:00+01:00", "what": "status", "to": "resolved" } ] }"#;
 
+    fn files(text: &str) -> Vec<PolicyFile> {
+        vec![PolicyFile { name: "p.toml".to_owned(), text: text.to_owned() }]
+    }
+
     fn told_at(at: &str) -> Told {
-        let file = PolicyFile { name: "p.toml".to_owned(), text: POLICY.to_owned() };
-        let policy = Policy::load(&[file]).unwrap();
+        let policy = Policy::load(&files(POLICY)).unwrap();
         let policies = PolicySet { current: Arc::new(policy), ..PolicySet::default() };
         let at: Timestamp = at.parse().unwrap();
         let state = serde_json::from_str::<HistoryDoc>(TIMELINE).unwrap().state().unwrap();
@@ -271,6 +277,48 @@ mod tests {
         for mark in ['█', '╌', '░', '!'] {
             assert!(picture.contains(mark), "{drawn}");
         }
-        assert!(drawn.contains("pause: with the vendor") && drawn.contains("4 h over"), "{drawn}");
+        let said = [
+            "missed, 4 h late",
+            "pause: with the vendor",
+            "attach, target 8 h",
+            "4 h over",
+            "Mon 2 Mar 09:00",
+        ];
+        assert!(said.iter().all(|said| drawn.contains(said)), "{drawn}");
+    }
+
+    #[test]
+    fn the_picture_of_a_running_clock_goes_on_to_its_due_time() {
+        let drawn = clocks_drawn::drawn(&told_at("2026-03-02T11:00:00Z"));
+        let pictures: Vec<&str> =
+            drawn.lines().skip_while(|line| !line.trim_start().starts_with('|')).take(2).collect();
+        assert!(pictures[0].contains('█') && pictures[0].contains('▒'), "{drawn}");
+        assert!(pictures[1].contains("^now") && pictures[1].ends_with("due Mon 2 Mar 17:00"), "{drawn}");
+        assert!(drawn.contains("due if nothing happens"), "{drawn}");
+    }
+
+    #[test]
+    fn a_case_is_told_by_the_policy_its_clock_adopted() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = Archive::new(dir.path());
+        let load = |text: &str| Policy::load(&files(text)).unwrap();
+        let (older, current) = (load(POLICY), Arc::new(load(&POLICY.replace("\"8h\"", "\"2h\""))));
+        archive.keep(&older.id, &files(POLICY)).unwrap();
+        let mut state = serde_json::from_str::<HistoryDoc>(TIMELINE).unwrap().state().unwrap();
+        let at = state.case.opened_at;
+        let adopted = EventKind::TargetAdopted { clock: "resolution".to_owned(), policy: older.id.clone() };
+        let event = TimelineEvent {
+            id: "adopted".to_owned(),
+            at,
+            seen_at: at,
+            actor: Actor::Dutyd,
+            by: None,
+            kind: adopted,
+        };
+        dutyd_core::timeline::merge(&mut state.events, &[event]);
+        for (kept, target) in [(archive.adopted_by(&state, &current.id), 8), (Default::default(), 2)] {
+            let policies = PolicySet { current: current.clone(), older: kept };
+            assert_eq!(tell(&policies, &state, at).clocks[0].target_seconds, Some(target * 3_600));
+        }
     }
 }

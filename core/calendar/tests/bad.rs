@@ -13,7 +13,7 @@ const WEEK: &str = "[calendars.a.week]\nmon = [\"09:00-17:00\"]";
 
 #[test]
 fn each_mistake_has_a_place_and_a_remedy() {
-    let table: [(&str, u32, &str, &str); 13] = [
+    let table: [(&str, u32, &str, &str); 14] = [
         ("[calendars.a]\nzone = \"Europe/Berlim\"\nWEEK", 2, "no time zone `Europe/Berlim`", "Europe/Berlin"),
         ("[calendars.a]\nWEEK", 1, "has no time zone", "add zone"),
         ("[calendars.a]\nzone = \"UTC\"", 1, "no working hours", "[week]"),
@@ -72,13 +72,21 @@ fn each_mistake_has_a_place_and_a_remedy() {
             "export",
         ),
         (
+            "[calendars.a]\nzone = \"UTC\"\nholidays = [\"latin.ics\"]\nWEEK",
+            3,
+            "holidays from latin.ics: the file is not UTF-8",
+            "in UTF-8",
+        ),
+        (
             "[calendars.a]\nzone = \"UTC\"\nweeks = [{ mon = \"09:00-17:00\" }]\nWEEK",
             1,
             "no `from`",
             "add from",
         ),
     ];
-    let ics = [file("policy/page.ics", "<html>not found</html>")];
+    let latin =
+        String::from_utf8_lossy(b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:Dreik\xf6nig\r\n").into_owned();
+    let ics = [file("policy/page.ics", "<html>not found</html>"), file("policy/latin.ics", &latin)];
     for (text, line, message, remedy) in table {
         let found = problems(&text.replace("WEEK", WEEK), &ics);
         let hit =

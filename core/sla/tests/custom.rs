@@ -159,12 +159,32 @@ fn another_calendar_counts_again_or_from_then_on() {
     let state = case_of(&["08:00 created", "11:00 team db"]);
     for (change, minutes) in [("last", 120), ("sum", 240)] {
         let set = policies(&format!(
-            "{calendars}[[sla]]\nname = \"a\"\ncalendar = \"early\"\ncalendar_by_team = {{ db = \"late\" }}\ncalendar_change = \"{change}\"\n\
-             [sla.resolution]\nany = \"8h\""
+            "{calendars}[[sla]]\nname = \"a\"\ncalendar = \"early\"\ncalendar_change = \"{change}\"\n\
+             [sla.resolution]\nany = \"8h\"\n[sla.agent_work]\ncalendar = \"early\"\nany = \"8h\"\n[teams.db]\ncalendar = \"late\""
         ));
         let reading = read(&set, &state, "resolution", "12:00");
         assert_eq!(reading.elapsed_seconds / MINUTE, minutes, "{change}");
+        let own = read(&set, &state, "agent_work", "12:00");
+        assert_eq!(own.elapsed_seconds / MINUTE, 240, "a clock's own calendar stays");
     }
+}
+
+#[test]
+fn a_customers_hours_are_stronger_than_the_teams_and_the_entrys() {
+    let week = |name: &str, hours: &str| {
+        format!("[calendars.{name}]\nzone = \"UTC\"\n[calendars.{name}.week]\nmon = \"{hours}\"\n")
+    };
+    let calendars = week("a", "08:00-09:00") + &week("b", "08:00-10:00") + &week("c", "08:00-11:00");
+    let rest = "[[sla]]\nname = \"a\"\ncalendar = \"a\"\n[sla.resolution]\nany = \"8h\"\n[teams.desk]\ncalendar = \"b\"\n\
+                [customers.ACME]\naliases = [{ source = \"*\", id = \"7\" }]\ncalendar = \"c\"\n";
+    let set = policies(&format!("{calendars}{rest}"));
+    let mut state = case_of(&["08:00 created"]);
+    let hours = |state: &CaseState| read(&set, state, "resolution", "12:00").elapsed_seconds / HOUR;
+    assert_eq!(hours(&state), 2);
+    state.case.customer = Some(Party { id: "7".to_owned(), name: "Acme Corporation".to_owned() });
+    assert_eq!(hours(&state), 3);
+    (state.case.customer, state.case.team) = (None, None);
+    assert_eq!(hours(&state), 1);
 }
 
 #[test]

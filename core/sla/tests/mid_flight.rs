@@ -29,6 +29,28 @@ fn an_open_clock_keeps_its_policy_or_migrates() {
 }
 
 #[test]
+fn a_clock_taken_out_of_the_policy_stays_on_the_cases_that_keep_it() {
+    for (mode, names) in [("keep", &["agent_work", "resolution"][..]), ("migrate", &["agent_work"])] {
+        let (mut set, state) = edited(mode);
+        let without = "[[sla]]\nname = \"a\"\n[sla.agent_work]\nany = \"2h calendar time\"";
+        set.current = policies(without).current;
+        let seen: Vec<String> =
+            read_clocks(&set, &state, at("10:00")).into_iter().map(|reading| reading.clock).collect();
+        assert_eq!(seen, names, "{mode}");
+        assert!(adoptions(&set, &state, at("10:00")).iter().all(|event| event.id.contains("agent_work")));
+        let fresh = case_of(&["09:00 created"]);
+        assert_eq!(read_clocks(&set, &fresh, at("10:00")).len(), 1, "a new case does not get it");
+    }
+    let (mut set, mut state) = edited("keep");
+    set.current = policies("[[sla]]\nname = \"a\"\n[sla.agent_work]").current;
+    assert_eq!(read(&set, &state, "resolution", "10:00").due_at, Some(at("17:00")));
+    let again = case_of(&["09:00 created", "10:00 status resolved", "11:00 status open"]);
+    merge(&mut state.events, &again.events);
+    let kept = lives(&set, &state, at("12:00"));
+    assert_eq!(kept.iter().filter(|life| life.reading.clock == "resolution").count(), 1);
+}
+
+#[test]
 fn a_target_is_adopted_once_per_life_of_a_clock() {
     let set = policies(
         "[[sla]]\nname = \"a\"\non_reopen = \"new_cycle\"\n[sla.resolution]\nany = \"4h calendar time\"\n[sla.agent_work]",
