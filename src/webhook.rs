@@ -54,7 +54,6 @@ enum Outcome {
     Unreadable,
     TooSlow,
     Busy,
-    NoRoom,
 }
 
 impl Outcome {
@@ -68,7 +67,6 @@ impl Outcome {
             Outcome::Unreadable => "unreadable",
             Outcome::TooSlow => "too_slow",
             Outcome::Busy => "busy",
-            Outcome::NoRoom => "no_room",
         }
     }
 
@@ -81,7 +79,7 @@ impl Outcome {
             Outcome::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Outcome::Unreadable => StatusCode::BAD_REQUEST,
             Outcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Outcome::Busy | Outcome::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
+            Outcome::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -91,7 +89,7 @@ impl IntoResponse for Outcome {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         let headers = response.headers_mut();
-        if matches!(self, Outcome::Busy | Outcome::NoRoom) {
+        if self == Outcome::Busy {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(COME_AGAIN));
         }
         // What was not read to its end would be read as the next request.
@@ -138,9 +136,6 @@ async fn take(intake: &Intake, source: &str, connector: &dyn Connector, request:
         Ok(hints) => hints,
         Err(error) => return refuse(source, &error),
     };
-    if intake.store.room().is_short() {
-        return Outcome::NoRoom;
-    }
     match tokio::time::timeout(NOTE_MAX, intake.store.note_delivery(source, hints, now)).await {
         Ok(Ok(_)) => {
             (intake.rung)(source);

@@ -15,7 +15,6 @@ mod jql;
 mod life;
 mod limits;
 mod moments;
-mod neighbours;
 mod orders;
 mod reference;
 mod render;

@@ -1,6 +1,5 @@
 //! `dutyd.toml` as typed settings. The shipped file is the documentation and the default of every key.
 
-use crate::store::FreeMin;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,7 +29,6 @@ pub struct Settings {
     pub control: ControlSettings,
     pub log: LogSettings,
     pub audit: AuditSettings,
-    pub storage: StorageSettings,
     pub network: NetworkSettings,
     pub text: TextSettings,
     pub sandbox: SandboxSettings,
@@ -121,14 +119,6 @@ pub enum LogFormat {
 pub struct AuditSettings {
     /// Older rows are removed.
     pub keep_days: u32,
-}
-
-/// The disk of the database.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StorageSettings {
-    /// With less free, webhooks are sent away; a part of the disk or a size.
-    pub free_min: FreeMin,
 }
 
 /// How requests reach the vendors.

@@ -4,9 +4,8 @@
 
 pub mod door;
 pub mod jira_sites;
-mod operations;
 mod promises;
-pub mod salesforce_org;
+mod salesforce_org;
 pub mod subject;
 mod table;
 pub mod world;

@@ -97,6 +97,5 @@ pub const SYSTEM_FIELDS: &[(&str, &str, &str)] = &[
     ("issuelinks", "Linked Issues", "array"),
     ("components", "Components", "array"),
     ("description", "Description", "string"),
-    ("attachment", "Attachment", "array"),
     ("comment", "Comment", "comments-page"),
 ];
