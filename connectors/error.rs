@@ -3,29 +3,37 @@
 use crate::transport::TransportError;
 use jiff::Timestamp;
 
+/// Characters of a reason that are shown: it may repeat what a vendor sent, and stands in logs at every poll.
+const SHOWN_MAX: usize = 1_000;
+
+/// A reason on one line, cut, without what a terminal would obey.
+pub fn shown(reason: &str) -> String {
+    reason.chars().take(SHOWN_MAX).map(|one| if one.is_control() { ' ' } else { one }).collect()
+}
+
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ConnectorError {
     /// Wait until then; not counted as a failure.
     #[error("rate limit reached{}", until.map(|at| format!(", asked to wait until {at}")).unwrap_or_default())]
     Throttled { until: Option<Timestamp> },
     /// Back off and try again.
-    #[error("unavailable: {reason}")]
+    #[error("unavailable: {}", shown(reason))]
     Unavailable { reason: String },
     /// Sent, no answer: it may have happened. Ask `holds` after T_quiet before any new attempt.
-    #[error("no answer to a write: {reason}")]
+    #[error("no answer to a write: {}", shown(reason))]
     Unknown { reason: String },
     /// Stop this source and say so.
-    #[error("signed out: {reason}")]
+    #[error("signed out: {}", shown(reason))]
     SignedOut { reason: String },
     /// Park the action for a person; never loop.
-    #[error("refused ({status}): {reason}")]
+    #[error("refused ({status}): {}", shown(reason))]
     Refused { status: u16, reason: String },
     /// The record takes no writes as it stands, whoever asks: closed for good, locked, not editable. Leave it be until it
     /// changes.
-    #[error("takes no writes: {reason}")]
+    #[error("takes no writes: {}", shown(reason))]
     Sealed { reason: String },
     /// Quarantine the record; keep the page going.
-    #[error("malformed {where_}: {reason}")]
+    #[error("malformed {where_}: {}", shown(reason))]
     Malformed { where_: String, reason: String },
 }
 

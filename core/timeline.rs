@@ -38,11 +38,7 @@ pub struct TimelineEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum EventKind {
-    /// Signals: what the lexicon found in the text that it was opened with.
-    Created {
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        signals: Vec<String>,
-    },
+    Created,
     /// A message. Public: the customer can read it. Signals: what the lexicon found in its text.
     Replied {
         public: bool,
@@ -92,21 +88,6 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// What the lexicon found in its text, where it has one.
-    pub fn signals(&self) -> Option<&[String]> {
-        match self {
-            EventKind::Created { signals } | EventKind::Replied { signals, .. } => Some(signals),
-            _ => None,
-        }
-    }
-
-    pub fn signals_mut(&mut self) -> Option<&mut Vec<String>> {
-        match self {
-            EventKind::Created { signals } | EventKind::Replied { signals, .. } => Some(signals),
-            _ => None,
-        }
-    }
-
     /// Whether the change takes a case that was done back into work.
     pub fn is_reopening(&self) -> bool {
         matches!(self, EventKind::StatusChanged { from, to } if !from.is_open() && to.is_open())
@@ -136,10 +117,11 @@ pub fn merge(timeline: &mut Vec<TimelineEvent>, news: &[TimelineEvent]) -> bool 
 fn absorb(known: &mut TimelineEvent, told: &TimelineEvent) {
     let seen_at = known.seen_at.min(told.seen_at);
     let mut told = told.clone();
-    if let (Some(kept), Some(new)) = (known.kind.signals(), told.kind.signals_mut())
+    if let (EventKind::Replied { signals: kept, .. }, EventKind::Replied { signals: new, .. }) =
+        (&known.kind, &mut told.kind)
         && new.is_empty()
     {
-        *new = kept.to_vec();
+        new.clone_from(kept);
     }
     *known = TimelineEvent { seen_at, ..told };
 }
@@ -147,7 +129,7 @@ fn absorb(known: &mut TimelineEvent, told: &TimelineEvent) {
 /// Creation comes first among events of one instant, adoption of a target last; the rest by id.
 fn order(kind: &EventKind) -> u8 {
     match kind {
-        EventKind::Created { .. } => 0,
+        EventKind::Created => 0,
         EventKind::TargetAdopted { .. } => 2,
         _ => 1,
     }

@@ -15,7 +15,7 @@ pub use schema::{SchemaOf, schema};
 pub use secret::SecretSource;
 pub use settings::{
     AuditSettings, ControlSettings, DEFAULTS, Listen, LogFormat, LogLevel, LogSettings, MetricsSettings,
-    Mode, NetworkSettings, SandboxSettings, Settings, TextSettings, WebhookSettings,
+    Mode, NetworkSettings, SandboxSettings, Settings, StorageSettings, TextSettings, WebhookSettings,
 };
 pub use source::{Brakes, Source, vendors};
 

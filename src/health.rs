@@ -45,17 +45,22 @@ async fn healthz(State(pages): State<Arc<Pages>>) -> Response {
     }
 }
 
-/// Of use: every source is seen, and its first import is done.
+/// Of use: every source is seen, its first import is done, and the disk has room.
 async fn readyz(State(pages): State<Arc<Pages>>) -> Response {
     let status = match status(&pages.desk).await {
         Ok(status) => status,
         Err(refusal) => return (StatusCode::SERVICE_UNAVAILABLE, format!("{refusal}\n")).into_response(),
     };
-    let hindered: Vec<String> = status.sources.iter().filter_map(hindrance).collect();
+    let hindered = hindrances(&status);
     match hindered.is_empty() {
         true => (StatusCode::OK, "ready\n").into_response(),
         false => (StatusCode::SERVICE_UNAVAILABLE, hindered.join("\n") + "\n").into_response(),
     }
+}
+
+/// Why we are not fully of use now.
+fn hindrances(status: &Status) -> Vec<String> {
+    status.storage.shortage().into_iter().chain(status.sources.iter().filter_map(hindrance)).collect()
 }
 
 /// Why a source is not of use now.
@@ -115,7 +120,7 @@ pub async fn tell_status(desk: Arc<Desk>, mut stop: watch::Receiver<bool>) {
 fn in_one_line(status: &Status) -> String {
     let [watch, warning, candidate, critical] = status.counts.flags;
     let flags = format!("{critical} critical, {candidate} candidate, {warning} warning, {watch} watch");
-    let hindered: Vec<String> = status.sources.iter().filter_map(hindrance).collect();
+    let hindered = hindrances(status);
     match hindered.is_empty() {
         true => format!("{flags}; {} sources seen", status.sources.len()),
         false => format!("{flags}; {}", hindered.join("; ")),

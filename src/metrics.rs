@@ -166,6 +166,12 @@ fn overall(registry: &mut Registry, status: &Status) {
     one("dutyd_due_waiting", "Cases due to be evaluated", counts.due as f64);
     one("dutyd_due_age_seconds", "The longest a case has been due", waited(counts.due_since, status.now));
     one("dutyd_inbox_waiting", "News not yet folded in", counts.inbox as f64);
+    one("dutyd_storage_free_bytes", "Free on the disk of the database", status.storage.free_bytes as f64);
+    one(
+        "dutyd_storage_short",
+        "1 while the disk has no room for more",
+        truth(status.storage.shortage().is_some()),
+    );
     one("dutyd_rules", "Rules in force", status.rules as f64);
     let flags = Family::<SeverityLabels, Gauge<f64, AtomicU64>>::default();
     for (severity, count) in Severity::ALL.into_iter().zip(counts.flags) {

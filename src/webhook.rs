@@ -54,6 +54,7 @@ enum Outcome {
     Unreadable,
     TooSlow,
     Busy,
+    NoRoom,
 }
 
 impl Outcome {
@@ -67,6 +68,7 @@ impl Outcome {
             Outcome::Unreadable => "unreadable",
             Outcome::TooSlow => "too_slow",
             Outcome::Busy => "busy",
+            Outcome::NoRoom => "no_room",
         }
     }
 
@@ -79,7 +81,7 @@ impl Outcome {
             Outcome::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Outcome::Unreadable => StatusCode::BAD_REQUEST,
             Outcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Outcome::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Outcome::Busy | Outcome::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -89,7 +91,7 @@ impl IntoResponse for Outcome {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         let headers = response.headers_mut();
-        if self == Outcome::Busy {
+        if matches!(self, Outcome::Busy | Outcome::NoRoom) {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(COME_AGAIN));
         }
         // What was not read to its end would be read as the next request.
@@ -136,6 +138,9 @@ async fn take(intake: &Intake, source: &str, connector: &dyn Connector, request:
         Ok(hints) => hints,
         Err(error) => return refuse(source, &error),
     };
+    if intake.store.room().is_short() {
+        return Outcome::NoRoom;
+    }
     match tokio::time::timeout(NOTE_MAX, intake.store.note_delivery(source, hints, now)).await {
         Ok(Ok(_)) => {
             (intake.rung)(source);

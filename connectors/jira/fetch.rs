@@ -359,14 +359,19 @@ impl Jira {
 }
 
 fn read_issue(key: &CaseKey, raw: &str) -> Found {
+    let bad = |reason| Found::Answer(Fetched::Quarantined(key.clone(), quarantine(raw, reason)));
     match serde_json::from_str::<Issue>(raw) {
-        Ok(issue) => Found::Issue(Box::new(issue)),
-        Err(error) => Found::Answer(Fetched::Quarantined(key.clone(), quarantine(raw, error.to_string()))),
+        // Its id goes into further addresses and names the case: it must be the one that was asked for.
+        Ok(issue) if issue.id == key.id => Found::Issue(Box::new(issue)),
+        Ok(_) => bad("the answer is about another issue".to_owned()),
+        Err(error) => bad(error.to_string()),
     }
 }
 
 fn raw_of(issue: &Issue) -> String {
-    json!({ "id": issue.id, "key": issue.key, "fields": issue.fields }).to_string()
+    // Written, not built as a `Value`: the fields are raw and may be deeper than one can be.
+    let fields = serde_json::to_string(&issue.fields).unwrap_or_default();
+    format!("{{\"id\":{},\"key\":{},\"fields\":{fields}}}", json!(issue.id), json!(issue.key))
 }
 
 fn throttle_of(found: &Found) -> Option<ConnectorError> {

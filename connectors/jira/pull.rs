@@ -20,8 +20,6 @@ use serde_json::json;
 pub const CURSOR_VERSION: u16 = 1;
 /// Pages without progress after which a scan ends where it stands.
 const STALLS_MAX: u8 = 3;
-/// So much of a record that could not be read is kept.
-const RAW_MAX: usize = 16 * 1024;
 
 /// Where a source stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -274,9 +272,5 @@ fn row(raw: &str) -> Result<Row, String> {
 
 /// A record that could not be understood, named as well as possible.
 pub fn quarantine(raw: &str, reason: String) -> Quarantined {
-    let named = serde_json::from_str::<serde_json::Value>(raw).ok();
-    let id = named.as_ref().and_then(|value| value.get("id")?.as_str()).unwrap_or("unknown").to_owned();
-    let mut raw = raw.to_owned();
-    super::adf::cut(&mut raw, RAW_MAX);
-    Quarantined { id, reason, raw }
+    Quarantined::of(raw, "id", reason)
 }

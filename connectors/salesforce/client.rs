@@ -7,6 +7,7 @@ use super::soql;
 use super::wire::{self, Found, Part};
 use crate::{ConnectorError, Ctx, Lane, Method, Request, Response};
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// Pages behind the first of one question at most; what stands behind is left out and the history called incomplete.
@@ -24,6 +25,8 @@ pub struct Question {
 /// Rows of a question, and whether they are all there are.
 pub struct Rows {
     pub rows: Vec<Value>,
+    /// Those that cannot be read.
+    pub broken: Vec<Box<RawValue>>,
     /// Why the end was not reached. `Ok(false)`: there are more than we read.
     pub end: Result<bool, ConnectorError>,
 }
@@ -83,19 +86,24 @@ impl Salesforce {
 
     /// The rows of a page and of all that follow it.
     pub(super) async fn to_the_end(&self, cx: &Ctx<'_>, first: Found, lane: Lane) -> Rows {
-        let mut rows = Vec::new();
+        let mut read = Rows { rows: Vec::new(), broken: Vec::new(), end: Ok(false) };
         let mut page = first;
         for _ in 0..PAGES_MAX {
-            rows.extend(page.records.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()));
+            for raw in page.records {
+                match serde_json::from_str(raw.get()) {
+                    Ok(row) => read.rows.push(row),
+                    Err(_) => read.broken.push(raw),
+                }
+            }
             let Some(next) = page.next.filter(|_| !page.done) else {
-                return Rows { rows, end: Ok(true) };
+                return Rows { end: Ok(true), ..read };
             };
             page = match self.page(cx, &next, lane).await {
                 Ok(page) => page,
-                Err(error) => return Rows { rows, end: Err(error) },
+                Err(error) => return Rows { end: Err(error), ..read },
             };
         }
-        Rows { rows, end: Ok(false) }
+        read
     }
 
     async fn page(&self, cx: &Ctx<'_>, next: &str, lane: Lane) -> Result<Found, ConnectorError> {

@@ -9,6 +9,7 @@ use super::normalize::{self, Read};
 use super::scan::Stream;
 use super::soql::{id_list, record_id};
 use super::wire;
+use crate::quarantine::told;
 use crate::{ConnectorError, Ctx, Fetched, Lane, Quarantined};
 use dutyd_core::case::CaseKey;
 use serde_json::Value;
@@ -23,6 +24,8 @@ struct ByCase {
     rows: BTreeMap<String, Vec<Value>>,
     /// Whether nothing was left out for length.
     complete: bool,
+    /// Cases of which a child cannot be read.
+    damaged: BTreeSet<String>,
     /// Cases whose children are all here although the reading broke off, and why it did.
     broken: Option<(BTreeSet<String>, ConnectorError)>,
 }
@@ -30,6 +33,8 @@ struct ByCase {
 /// Everything read for a batch.
 struct Batch {
     records: BTreeMap<String, Value>,
+    /// Records that cannot be read, by the id they tell.
+    broken: BTreeMap<String, Quarantined>,
     /// Fields that our account may not read.
     absent: Vec<String>,
     comments: ByCase,
@@ -52,6 +57,9 @@ impl Salesforce {
     }
 
     fn assemble(&self, cx: &Ctx<'_>, key: &CaseKey, batch: &mut Batch) -> Fetched {
+        if let Some(bad) = record_id(&key.id).and_then(|id| batch.broken.get(&id)) {
+            return Fetched::Quarantined(key.clone(), bad.clone());
+        }
         let Some((id, record)) =
             record_id(&key.id).and_then(|id| Some((id.clone(), batch.records.get(&id)?)))
         else {
@@ -68,8 +76,10 @@ impl Salesforce {
         let read = Read {
             key,
             row: record,
-            comments_complete: batch.comments.complete,
-            complete: batch.comments.complete && batch.mails.complete && batch.history.complete,
+            comments_complete: batch.comments.is_complete(&id),
+            complete: batch.comments.is_complete(&id)
+                && batch.mails.is_complete(&id)
+                && batch.history.is_complete(&id),
             absent: &batch.absent,
             comments: take(&mut batch.comments),
             mails: take(&mut batch.mails),
@@ -78,8 +88,8 @@ impl Salesforce {
         match normalize::change(&self.config, self.origin(), read, cx.now) {
             Ok(change) => Fetched::Case(Box::new(change)),
             Err(reason) => {
-                let raw = record.to_string();
-                Fetched::Quarantined(key.clone(), Quarantined { id: key.id.clone(), reason, raw })
+                let bad = Quarantined::named(&key.id, &record.to_string(), reason);
+                Fetched::Quarantined(key.clone(), bad)
             }
         }
     }
@@ -111,9 +121,14 @@ impl Salesforce {
             let records = self.to_the_end(cx, cases, Lane::Hot).await;
             records.end?;
             let asked: BTreeSet<&str> = ids.iter().copied().collect();
+            let broken = records
+                .broken
+                .iter()
+                .map(|raw| Quarantined::of(raw.get(), "Id", "the record is JSON that cannot be taken in"));
             let known = records.rows.into_iter().map(|row| (wire::text(&row, "Id").to_owned(), row));
             return Ok(Batch {
                 records: known.filter(|(id, _)| asked.contains(id.as_str())).collect(),
+                broken: broken.filter_map(|bad| Some((record_id(&bad.id)?, bad))).collect(),
                 absent,
                 comments: by_case(self.to_the_end(cx, comments, Lane::Hot).await, "ParentId"),
                 mails: by_case(self.to_the_end(cx, mails, Lane::Hot).await, "ParentId"),
@@ -162,6 +177,10 @@ impl Salesforce {
 }
 
 impl ByCase {
+    fn is_complete(&self, id: &str) -> bool {
+        self.complete && !self.damaged.contains(id)
+    }
+
     /// Why the children of a case may be missing, if they may be.
     fn missing(&self, id: &str) -> Option<ConnectorError> {
         let (whole, error) = self.broken.as_ref()?;
@@ -173,6 +192,7 @@ impl ByCase {
 /// come case by case.
 fn by_case(read: Rows, parent: &str) -> ByCase {
     let last = read.rows.last().map(|row| wire::text(row, parent).to_owned());
+    let damaged = read.broken.iter().filter_map(|raw| record_id(&told(raw.get(), parent)?)).collect();
     let mut rows: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for row in read.rows {
         rows.entry(wire::text(&row, parent).to_owned()).or_default().push(row);
@@ -182,5 +202,5 @@ fn by_case(read: Rows, parent: &str) -> ByCase {
         Ok(complete) => (complete, None),
         Err(error) => (true, Some((whole(), error))),
     };
-    ByCase { rows, complete, broken }
+    ByCase { rows, complete, damaged, broken }
 }

@@ -172,7 +172,7 @@ impl Teller<'_> {
             seen_at: self.seen_at,
             actor,
             by: person(self.record),
-            kind: EventKind::Created { signals: Vec::new() },
+            kind: EventKind::Created,
         }
     }
 

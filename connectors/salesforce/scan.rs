@@ -303,14 +303,14 @@ fn behind(at: Timestamp, seconds: u32) -> Timestamp {
 }
 
 fn parse(stream: Stream, raw: &RawValue) -> Result<Seen, Quarantined> {
-    let bad = |id: &str, reason: String| Quarantined { id: id.to_owned(), reason, raw: raw.get().to_owned() };
-    let row: Value = serde_json::from_str(raw.get()).map_err(|error| bad("", error.to_string()))?;
+    let bad = |reason: String| Quarantined::of(raw.get(), stream.case(), reason);
+    let row: Value = serde_json::from_str(raw.get()).map_err(|error| bad(error.to_string()))?;
     let text = wire::text(&row, "Id");
     let case = wire::text(&row, stream.case());
-    let id = record_id(text).ok_or_else(|| bad(text, format!("Id {text:?} is not a record's id")))?;
-    let case = record_id(case).ok_or_else(|| bad(&id, format!("{case:?} is not a case's id")))?;
+    let id = record_id(text).ok_or_else(|| bad(format!("Id {text:?} is not a record's id")))?;
+    let case = record_id(case).ok_or_else(|| bad(format!("{case:?} is not a case's id")))?;
     let stamp = wire::text(&row, stream.stamp());
-    let at = parse_instant(stamp)
-        .ok_or_else(|| bad(&case, format!("{} {stamp:?} is not an instant", stream.stamp())))?;
+    let at =
+        parse_instant(stamp).ok_or_else(|| bad(format!("{} {stamp:?} is not an instant", stream.stamp())))?;
     Ok(Seen { at, id, case })
 }

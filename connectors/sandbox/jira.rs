@@ -15,6 +15,7 @@ mod jql;
 mod life;
 mod limits;
 mod moments;
+mod neighbours;
 mod orders;
 mod reference;
 mod render;

@@ -8,6 +8,8 @@ use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,6 +17,14 @@ use std::sync::Arc;
 
 /// Bodies above this are refused with 413.
 pub const BODY_MAX: usize = 32 * 1024 * 1024;
+
+/// Name and secret of a Basic `Authorization` header.
+pub fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let header = headers.get("authorization")?.to_str().ok()?;
+    let encoded = header.strip_prefix("Basic ").or_else(|| header.strip_prefix("basic "))?;
+    let text = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    text.split_once(':').map(|(name, secret)| (name.to_owned(), secret.to_owned()))
+}
 
 /// One request, read to the end.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ mod books;
 mod commands;
 mod errors;
 mod extra;
+mod neighbours;
 mod people;
 mod query;
 mod render;
@@ -70,6 +71,8 @@ const ROUTES: &[Route<ServiceNow>] = &[
     Route { method: "DELETE", path: "/api/now/v2/table/{table}/{id}", answer: api::delete },
     Route { method: "GET", path: "/api/now/stats/{table}", answer: extra::stats },
     Route { method: "GET", path: "/api/now/v1/stats/{table}", answer: extra::stats },
+    Route { method: "GET", path: "/api/now/attachment", answer: neighbours::attachments },
+    Route { method: "GET", path: "/api/now/v1/attachment", answer: neighbours::attachments },
     Route { method: "POST", path: "/api/now/v1/batch", answer: extra::batch },
     Route { method: "POST", path: "/api/now/tinyurl", answer: extra::tiny },
     Route { method: "POST", path: "/oauth_token.do", answer: extra::token },
@@ -190,6 +193,7 @@ fn instance(stage: &Stage, custom_columns: bool) -> Instance {
     let accounts = Accounts::new(stage.seed);
     people::fill_accounts(&mut store, &accounts);
     sla::fill(&mut store, &people::SYSTEM);
+    neighbours::fill(&mut store, &stage.cast, &people, stage.seed);
     let switches = Switches {
         invalid_query_returns_no_rows: false,
         query_literals_in_user_zone: false,

@@ -11,6 +11,7 @@ mod fields;
 mod jobs;
 mod life;
 mod limits;
+mod neighbours;
 mod paging;
 mod reply;
 mod search;
@@ -92,7 +93,21 @@ const ROUTES: &[Route<Zendesk>] = &[
     to!("POST", "/api/v2/tickets/{id}/tags", tickets::retag),
     to!("PUT", "/api/v2/tickets/{id}/tags", tickets::retag),
     to!("DELETE", "/api/v2/tickets/{id}/tags", tickets::retag),
+    to!("GET", "/api/v2/tickets/{id}/collaborators", neighbours::none_of_ticket),
+    to!("GET", "/api/v2/tickets/{id}/followers", neighbours::none_of_ticket),
+    to!("GET", "/api/v2/tickets/{id}/incidents", neighbours::none_of_ticket),
     to!("GET", "/api/v2/tickets/{id}/metrics", tickets::metrics),
+    to!("GET", "/api/v2/ticket_audits", neighbours::all_audits),
+    to!("GET", "/api/v2/ticket_forms", neighbours::forms),
+    to!("GET", "/api/v2/problems", neighbours::none),
+    to!("GET", "/api/v2/views", neighbours::none),
+    to!("GET", "/api/v2/macros", neighbours::none),
+    to!("GET", "/api/v2/triggers", neighbours::none),
+    to!("GET", "/api/v2/automations", neighbours::none),
+    to!("GET", "/api/v2/slas/policies", neighbours::none),
+    to!("GET", "/api/v2/suspended_tickets", neighbours::none),
+    to!("GET", "/api/v2/satisfaction_ratings", neighbours::none),
+    to!("GET", "/api/v2/custom_roles", neighbours::none),
     to!("GET", "/api/v2/ticket_metrics", tickets::all_metrics),
     to!("GET", "/api/v2/deleted_tickets", tickets::deleted),
     to!("PUT", "/api/v2/deleted_tickets/{id}/restore", tickets::restore),
@@ -112,6 +127,8 @@ const ROUTES: &[Route<Zendesk>] = &[
     to!("GET", "/api/v2/users/me", directory::me),
     to!("GET", "/api/v2/users/show_many", directory::some_users),
     to!("GET", "/api/v2/users/search", directory::search_users),
+    to!("POST", "/api/v2/users/create_or_update", neighbours::create_or_update_user),
+    to!("GET", "/api/v2/users/{id}/identities", neighbours::identities),
     to!("GET", "/api/v2/users/{id}", directory::user),
     to!("PUT", "/api/v2/users/{id}", directory::update_user),
     to!("GET", "/api/v2/users/{id}/tickets/requested", tickets::of_user),
@@ -122,6 +139,8 @@ const ROUTES: &[Route<Zendesk>] = &[
     to!("GET", "/api/v2/groups/{id}/users", directory::users_of),
     to!("GET", "/api/v2/group_memberships", directory::memberships),
     to!("GET", "/api/v2/organizations", directory::organizations),
+    to!("POST", "/api/v2/organizations", neighbours::create_organization),
+    to!("GET", "/api/v2/organizations/search", neighbours::search_organizations),
     to!("GET", "/api/v2/organizations/show_many", directory::some_organizations),
     to!("GET", "/api/v2/organizations/{id}", directory::organization),
     to!("GET", "/api/v2/organizations/{id}/users", directory::users_of),

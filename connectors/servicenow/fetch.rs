@@ -8,6 +8,7 @@ use super::normalize::{self, Read};
 use super::paging::SERVED_MIN;
 use super::query::{List, is_sys_id};
 use super::wire::{Cell, Row};
+use crate::quarantine::told;
 use crate::{ConnectorError, Ctx, Fetched, Lane, Quarantined};
 use dutyd_core::case::CaseKey;
 use serde::Deserialize;
@@ -24,7 +25,8 @@ const KEYSET_LENGTH: usize = 200;
 /// A record as received.
 struct Record {
     table: Table,
-    row: Row,
+    /// Or why it cannot be read.
+    row: Result<Row, String>,
     raw: String,
 }
 
@@ -75,13 +77,15 @@ impl ServiceNow {
         journal: Vec<JournalRow>,
         (audit_complete, journal_complete): (bool, bool),
     ) -> Fetched {
-        let (table, row) = (record.table, &record.row);
-        let read = Read { key, table, row, audit, journal, audit_complete, journal_complete };
-        match normalize::change(&self.config, self.origin(), read, cx.now) {
+        let table = record.table;
+        let change = record.row.as_ref().map_err(Clone::clone).and_then(|row| {
+            let read = Read { key, table, row, audit, journal, audit_complete, journal_complete };
+            normalize::change(&self.config, self.origin(), read, cx.now)
+        });
+        match change {
             Ok(change) => Fetched::Case(Box::new(change)),
             Err(reason) => {
-                let bad = Quarantined { id: key.id.clone(), reason, raw: record.raw.clone() };
-                Fetched::Quarantined(key.clone(), bad)
+                Fetched::Quarantined(key.clone(), Quarantined::named(&key.id, &record.raw, reason))
             }
         }
     }
@@ -104,9 +108,8 @@ impl ServiceNow {
             for chunk in by_address(&missing, rest) {
                 let page = self.to_the_end::<Box<RawValue>>(cx, &question(chunk), Lane::Hot).await?;
                 for raw in &page.rows {
-                    let Ok(row) = serde_json::from_str::<Row>(raw.get()) else { continue };
-                    let id = row.get("sys_id").map(|cell| cell.value.clone());
-                    let id = id.filter(|id| chunk.contains(&id.as_str()));
+                    let row = serde_json::from_str::<Row>(raw.get()).map_err(|error| error.to_string());
+                    let id = told(raw.get(), "sys_id").filter(|id| chunk.contains(&id.as_str()));
                     let id = id.ok_or_else(|| mismatch(table.name()))?;
                     records.insert(id, Record { table: *table, row, raw: raw.get().to_owned() });
                 }

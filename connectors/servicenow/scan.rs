@@ -265,15 +265,15 @@ fn whole_seconds(at: Timestamp) -> Timestamp {
 }
 
 fn parse(raw: &RawValue) -> Result<Seen, Quarantined> {
-    let bad = |id: &str, reason: String| Quarantined { id: id.to_owned(), reason, raw: raw.get().to_owned() };
-    let row: Row = serde_json::from_str(raw.get()).map_err(|error| bad("", error.to_string()))?;
+    let bad = |reason: String| Quarantined::of(raw.get(), "sys_id", reason);
+    let row: Row = serde_json::from_str(raw.get()).map_err(|error| bad(error.to_string()))?;
     let text = |column: &str| row.get(column).map(|cell| cell.value.as_str()).unwrap_or_default();
     let id = text("sys_id");
     if !is_sys_id(id) {
-        return Err(bad(id, "sys_id is not 32 hexadecimal digits".to_owned()));
+        return Err(bad("sys_id is not 32 hexadecimal digits".to_owned()));
     }
     let at = text("sys_updated_on");
-    let at = parse_stamp(at).ok_or_else(|| bad(id, format!("sys_updated_on {at:?} is not an instant")))?;
+    let at = parse_stamp(at).ok_or_else(|| bad(format!("sys_updated_on {at:?} is not an instant")))?;
     let count = text("sys_mod_count").parse().unwrap_or(0);
     Ok(Seen { at, id: id.to_owned(), count })
 }

@@ -24,29 +24,29 @@ pub struct Bearings {
 
 /// Asks who we are and which fields and groups exist.
 pub async fn take(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Bearings, ConnectorError> {
-    let response = zendesk.get(cx, "/api/v2/users/me.json", Lane::Hot).await?;
+    let response = zendesk.get(cx, "/api/v2/users/me", Lane::Hot).await?;
     let me = wire::parse::<wire::MePage>(&response, "users/me")?.user;
     // Vendor: without credentials `users/me` answers 200 with the user "Anonymous user" and a null id.
     let own_id = me.id.ok_or_else(|| ConnectorError::SignedOut {
         reason: "Zendesk takes us for an anonymous user: the credentials are not accepted".to_owned(),
     })?;
     let (mut definitions, mut groups) = (Vec::new(), HashMap::new());
-    let mut path = Some("/api/v2/ticket_fields.json?page[size]=100".to_owned());
+    let mut path = Some("/api/v2/ticket_fields?page[size]=100".to_owned());
     for _ in 0..LIST_PAGES_MAX {
         let Some(asked) = path.take() else { break };
         let response = zendesk.get(cx, &encoded(&asked), Lane::Hot).await?;
         let page: wire::FieldPage = wire::parse(&response, "ticket_fields")?;
         definitions.extend(page.ticket_fields);
-        path = next(page.meta)
-            .map(|after| format!("/api/v2/ticket_fields.json?page[size]=100&page[after]={after}"));
+        path =
+            next(page.meta).map(|after| format!("/api/v2/ticket_fields?page[size]=100&page[after]={after}"));
     }
-    let mut path = Some("/api/v2/groups.json?page[size]=100".to_owned());
+    let mut path = Some("/api/v2/groups?page[size]=100".to_owned());
     for _ in 0..LIST_PAGES_MAX {
         let Some(asked) = path.take() else { break };
         let response = zendesk.get(cx, &encoded(&asked), Lane::Hot).await?;
         let page: wire::GroupPage = wire::parse(&response, "groups")?;
         groups.extend(page.groups.into_iter().map(|group| (group.id, group.name)));
-        path = next(page.meta).map(|after| format!("/api/v2/groups.json?page[size]=100&page[after]={after}"));
+        path = next(page.meta).map(|after| format!("/api/v2/groups?page[size]=100&page[after]={after}"));
     }
     let fields = resolve(&zendesk.config, &definitions);
     Ok(Bearings { me, own_id, fields, definitions, groups })

@@ -57,7 +57,7 @@ async fn probe(
 
 async fn export(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Option<Finding>, ConnectorError> {
     let from = cx.now.as_second() - PROBE_AGE_SECONDS;
-    let path = format!("/api/v2/incremental/tickets/cursor.json?start_time={from}&per_page=1");
+    let path = format!("/api/v2/incremental/tickets/cursor?start_time={from}&per_page=1");
     let refused = probe(zendesk, cx, &path).await?.is_none();
     Ok(refused.then(|| {
         finding(true, "the incremental export is refused", "role Admin and the scope tickets:read; a misspelled scope is granted silently and allows nothing")
@@ -144,7 +144,7 @@ async fn rights(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Option<Finding>, Conn
             "move to sign_in.oauth",
         )));
     };
-    let Some(response) = probe(zendesk, cx, "/api/v2/oauth/tokens/current.json").await? else {
+    let Some(response) = probe(zendesk, cx, "/api/v2/oauth/tokens/current").await? else {
         return Ok(None);
     };
     let granted = wire::parse::<wire::TokenPage>(&response, "oauth token")?.token.scopes;

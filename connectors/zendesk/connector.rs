@@ -147,11 +147,11 @@ impl Zendesk {
     fn export_path(&self, from: &str, caught_up: bool) -> String {
         let alone = caught_up || self.config.history_of_closed;
         let include = if alone { "" } else { "&include=users,groups,organizations,metric_sets" };
-        format!("/api/v2/incremental/tickets/cursor.json?{from}&per_page={}{include}", self.config.page_size)
+        format!("/api/v2/incremental/tickets/cursor?{from}&per_page={}{include}", self.config.page_size)
     }
 
     async fn ticket(&self, cx: &Ctx<'_>, id: u64) -> Result<Ticket, ConnectorError> {
-        let response = self.get(cx, &format!("/api/v2/tickets/{id}.json"), Lane::Write).await?;
+        let response = self.get(cx, &format!("/api/v2/tickets/{id}"), Lane::Write).await?;
         let one: wire::ShowOne<'_> = wire::parse(&response, "ticket")?;
         read_ticket(one.ticket)
     }
@@ -162,7 +162,7 @@ impl Zendesk {
         id: u64,
         marker: &str,
     ) -> Result<Option<Timestamp>, ConnectorError> {
-        let mut path = format!("/api/v2/tickets/{id}/comments.json?page[size]=100&sort=-created_at");
+        let mut path = format!("/api/v2/tickets/{id}/comments?page[size]=100&sort=-created_at");
         for _ in 0..CHILD_PAGES_MAX {
             let response = self.get(cx, &encoded(&path), Lane::Write).await?;
             let page: wire::CommentPage = wire::parse(&response, "comments")?;
@@ -173,7 +173,7 @@ impl Zendesk {
                 None => return Ok(None),
                 Some(after) => {
                     path = format!(
-                        "/api/v2/tickets/{id}/comments.json?page[size]=100&sort=-created_at&page[after]={after}"
+                        "/api/v2/tickets/{id}/comments?page[size]=100&sort=-created_at&page[after]={after}"
                     );
                 }
             }
@@ -205,7 +205,7 @@ impl Zendesk {
                 return Ok(actions.iter().map(|action| Ok(write::receipt(action, &ticket))).collect());
             }
             let body = write::body_of(&write::update_of(&needed, fields)?, ticket.updated_at);
-            let request = Request::json(Method::Put, format!("/api/v2/tickets/{id}.json"), body, Lane::Write)
+            let request = Request::json(Method::Put, format!("/api/v2/tickets/{id}"), body, Lane::Write)
                 .header("accept", "application/json");
             let response =
                 cx.http.send(request).await.map_err(|error| ConnectorError::of_transport(error, true))?;

@@ -43,14 +43,14 @@ fn fields(config: &Config, origin: &str) -> String {
     });
     let text = |title: &str, what: &str| {
         format!(
-            "   curl -X POST {origin}/api/v2/ticket_fields.json -H \"Authorization: Bearer $ADMIN_TOKEN\" \\\n\
+            "   curl -X POST {origin}/api/v2/ticket_fields -H \"Authorization: Bearer $ADMIN_TOKEN\" \\\n\
              \x20       -H 'Content-Type: application/json' -d '{{\"ticket_field\":{{\"type\":\"text\",\"title\":\"{title}\",\
              \"visible_in_portal\":false,\"editable_in_portal\":false}}}}'    # {what}\n"
         )
     };
     let mut steps = format!(
         "2. Ticket fields, hidden from customers (any admin's token, or Admin Center > Objects and rules > Fields)\n\
-         \x20  curl -X POST {origin}/api/v2/ticket_fields.json -H \"Authorization: Bearer $ADMIN_TOKEN\" \\\n\
+         \x20  curl -X POST {origin}/api/v2/ticket_fields -H \"Authorization: Bearer $ADMIN_TOKEN\" \\\n\
          \x20       -H 'Content-Type: application/json' -d '{{\"ticket_field\":{{\"type\":\"tagger\",\"title\":\"{}\",\
          \"visible_in_portal\":false,\"editable_in_portal\":false,\"custom_field_options\":[{}]}}}}'\n",
         marks.severity,

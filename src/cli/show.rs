@@ -2,12 +2,10 @@
 //!
 //! Must not know: where the answers come from.
 
-use super::show_explain;
 use super::words::{count, line, number, relative, span, when};
 use crate::desk::{FlagLine, List, LiveLine, SourceLine, Status};
 use crate::store::{ParkedKind, ParkedRow};
 use dutyd_core::action::Severity;
-use dutyd_core::state::OverrideKind;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,12 +38,7 @@ fn by_severity(counts: &[u64; 4]) -> String {
 }
 
 fn flag_lines(flag: &FlagLine, now: Timestamp, zone: &TimeZone) -> String {
-    let snoozed = flag.said.iter().any(|said| matches!(said.kind, OverrideKind::Snoozed { .. }));
-    let severity = match (flag.dismissed, snoozed) {
-        (true, true) => "snoozed".to_owned(),
-        (true, false) => "dismissed".to_owned(),
-        (false, _) => flag.severity.word().to_uppercase(),
-    };
+    let severity = if flag.dismissed { "dismissed".to_owned() } else { flag.severity.word().to_uppercase() };
     let customer = flag.customer.as_deref().unwrap_or("no customer");
     let owner = flag.owner.as_deref().unwrap_or("nobody");
     let due = match flag.due_at {
@@ -67,9 +60,6 @@ fn flag_lines(flag: &FlagLine, now: Timestamp, zone: &TimeZone) -> String {
         relative(flag.since, now),
         line(owner, 60)
     ));
-    for said in &flag.said {
-        text.push_str(&format!("           {}\n", show_explain::answer(said, now, zone)));
-    }
     if let Some(link) = &flag.link {
         text.push_str(&format!("           {}\n", line(link, 300)));
     }
@@ -95,6 +85,9 @@ pub fn status(status: &Status, zone: &TimeZone) -> String {
             count(counts.due, "case"),
             relative(since, status.now)
         ));
+    }
+    if let Some(why) = status.storage.shortage() {
+        text.push_str(&format!("STORAGE: {why}\n"));
     }
     for source in &status.sources {
         text.push_str(&source_lines(source, status.now, zone));

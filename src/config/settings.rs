@@ -1,5 +1,6 @@
 //! `dutyd.toml` as typed settings. The shipped file is the documentation and the default of every key.
 
+use crate::store::FreeMin;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ pub struct Settings {
     pub control: ControlSettings,
     pub log: LogSettings,
     pub audit: AuditSettings,
+    pub storage: StorageSettings,
     pub network: NetworkSettings,
     pub text: TextSettings,
     pub sandbox: SandboxSettings,
@@ -119,6 +121,14 @@ pub enum LogFormat {
 pub struct AuditSettings {
     /// Older rows are removed.
     pub keep_days: u32,
+}
+
+/// The disk of the database.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StorageSettings {
+    /// With less free, webhooks are sent away; a part of the disk or a size.
+    pub free_min: FreeMin,
 }
 
 /// How requests reach the vendors.

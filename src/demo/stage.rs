@@ -148,7 +148,7 @@ fn make_dir(dir: &Path) -> anyhow::Result<()> {
 
 /// An address on which nobody listens now, on a port that the system gives to nobody who has not asked for it: a daemon
 /// that is restarted finds it free again.
-fn free_address() -> anyhow::Result<SocketAddr> {
+pub fn free_address() -> anyhow::Result<SocketAddr> {
     for _ in 0..100 {
         let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on loopback")?;
         let port = 10_000 + any.local_addr()?.port() % 20_000;

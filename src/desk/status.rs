@@ -2,7 +2,7 @@
 
 use super::{Desk, Desked, Refusal};
 use crate::engine::SourceHealth;
-use crate::store::{Counts, SourceRow};
+use crate::store::{Counts, Room, SourceRow};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub struct Status {
     pub rules: usize,
     pub sources: Vec<SourceLine>,
     pub counts: Counts,
+    /// The disk of the database.
+    pub storage: Room,
 }
 
 /// One source.
@@ -63,7 +65,7 @@ impl Status {
                 && source.row.outbox.parked == 0
                 && source.row.quarantined == 0
         };
-        self.sources.iter().all(well)
+        self.storage.shortage().is_none() && self.sources.iter().all(well)
     }
 }
 
@@ -86,6 +88,7 @@ impl Desk {
             rules: policies.current.rules.len(),
             sources: self.sources.iter().map(line).collect(),
             counts,
+            storage: self.store.room(),
         })
     }
 }

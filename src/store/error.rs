@@ -12,6 +12,11 @@ pub enum StoreError {
     /// A write or sync failed, so what reached the disk is unknown: the process must end with [`EXIT_STORAGE`].
     #[error("storage failed: {0}; ending, so that the next start checks the database")]
     Broken(String),
+    /// What is stored does not hang together: the process must end, and the next start sets the database aside.
+    #[error(
+        "the database is damaged: {0}; ending, so that the next start sets it aside and reads the vendors anew"
+    )]
+    Damaged(String),
     /// The database cannot be used as it is.
     #[error("database: {0}")]
     Unusable(String),
@@ -32,6 +37,6 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the process must end, because it cannot know what is on the disk.
     pub fn is_fatal(&self) -> bool {
-        matches!(self, StoreError::Broken(_) | StoreError::Closed)
+        matches!(self, StoreError::Broken(_) | StoreError::Damaged(_) | StoreError::Closed)
     }
 }

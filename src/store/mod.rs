@@ -6,6 +6,7 @@
 mod codec;
 pub mod error;
 mod read;
+mod room;
 pub mod sqlite;
 mod types;
 
@@ -15,6 +16,7 @@ pub use read::{
     AuditQuestion, AuditRow, Counts, DecisionRow, FlagRow, OutboxCounts, ParkedKind, ParkedRow, SourceRow,
     StateRow, Wanted,
 };
+pub use room::{FreeMin, Room};
 pub use types::{
     ActionBatch, Brakes, DueBatch, DueCase, FactsRead, FetchResult, FetchedCase, HintBatch, Incoming,
     LEASE_LIFE, LeasedAction, NewFlag, Order, OutcomeCommit, PageCommit, PageSaved, Retention, Settlement,
@@ -119,6 +121,9 @@ pub trait Store: Send + Sync {
 
     /// What is wanted on the vendor's record of a case and not yet confirmed.
     async fn wanted(&self, case: i64) -> Result<Vec<Wanted>>;
+
+    /// How the database's disk stands.
+    fn room(&self) -> Room;
 
     async fn sources(&self, now: Timestamp) -> Result<Vec<SourceRow>>;
 

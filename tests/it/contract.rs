@@ -4,8 +4,9 @@
 
 pub mod door;
 pub mod jira_sites;
+mod operations;
 mod promises;
-mod salesforce_org;
+pub mod salesforce_org;
 pub mod subject;
 mod table;
 pub mod world;

@@ -59,7 +59,7 @@ pub fn change(id: &str, version: i64) -> CaseChange {
         seen_at: start(),
         actor: Actor::Customer,
         by: None,
-        kind: EventKind::Created { signals: Vec::new() },
+        kind: EventKind::Created,
     };
     CaseChange {
         case: case(id, version),

@@ -1,6 +1,7 @@
 //! A play: a sandbox that owns the clock, the real `dutyd run` beside it, killed and started again as often as a test
 //! likes, until its world has ended and everything is drained. Then all records are read back and held against the oracle.
 
+use crate::shim::Environment;
 use dutyd::daemon::DATABASE;
 use dutyd::demo::{Stage, Summary, VendorSummary, account};
 use dutyd::store::sqlite::SqliteStore;
@@ -61,6 +62,8 @@ pub enum End {
     Killed,
     /// By itself: the world has ended and everything is drained.
     Drained,
+    /// By itself: it cannot know any more what is on the disk.
+    Storage,
 }
 
 /// The request at which the daemon is killed.
@@ -96,6 +99,8 @@ impl Moment {
 pub struct Play {
     pub stage: Stage,
     pub kills: u64,
+    /// What the daemon's next runs are disturbed by.
+    pub disturbed: Environment,
     _dir: tempfile::TempDir,
     child: Option<Child>,
 }
@@ -109,7 +114,7 @@ impl Play {
         let dir = tempfile::tempdir().expect("a directory");
         let poll = format!("{}s", every.as_secs());
         let stage = Stage::raise(&dir.path().join("dutyd"), options, &poll).await.expect("a stage");
-        Self { stage, kills: 0, _dir: dir, child: None }
+        Self { stage, kills: 0, disturbed: Environment::new(), _dir: dir, child: None }
     }
 
     pub fn sandbox(&self) -> Arc<Inner> {
@@ -131,7 +136,8 @@ impl Play {
     }
 
     fn begin(&mut self) -> u32 {
-        let child = self.dutyd(&["run"]).spawn().expect("dutyd runs");
+        let disturbed = self.disturbed.iter().cloned();
+        let child = self.dutyd(&["run"]).envs(disturbed).spawn().expect("dutyd runs");
         let pid = child.id();
         self.child = Some(child);
         pid
@@ -154,6 +160,7 @@ impl Play {
                 End::Killed
             }
             (_, Some(0)) => End::Drained,
+            (_, Some(74)) => End::Storage,
             _ => panic!("dutyd ended with {status}: {log}"),
         }
     }
@@ -162,6 +169,12 @@ impl Play {
     pub async fn run(&mut self) {
         self.begin();
         assert_eq!(self.end().await, End::Drained);
+    }
+
+    /// Runs it until it ends, however it does.
+    pub async fn run_disturbed(&mut self) -> End {
+        self.begin();
+        self.end().await
     }
 
     /// Runs it until it is killed at the request, or has drained before.
@@ -210,13 +223,8 @@ impl Play {
 
     /// What somebody does in the vendor's own tool.
     pub fn act(&self, command: &Command) -> Value {
-        self.act_at("servicenow", command)
-    }
-
-    /// The same in the tool of any vendor.
-    pub fn act_at(&self, vendor: &str, command: &Command) -> Value {
         let sandbox = self.sandbox();
-        let vendor = sandbox.vendor(vendor).expect("the vendor plays");
+        let vendor = sandbox.vendor("servicenow").expect("ServiceNow plays");
         vendor.command(command, sandbox.stage.clock.now()).expect("an order that the vendor knows")
     }
 

@@ -28,7 +28,7 @@ const fn goal(id: &'static str, promise: &'static str, run: &'static str, in_sui
 #[rustfmt::skip]
 const GOALS: [Goal; 36] = [
     goal("G1", "5,000 kills at random: nothing lost, nothing doubled, no repair by hand", "DUTYD_KILLS=5000 cargo test --test it kill::kills_at_any_request_lose_and_double_nothing", ORDINARY),
-    goal("G2", "2,000 power cuts: no acknowledged webhook lost, no database damaged", "", ORDINARY),
+    goal("G2", "2,000 power cuts: no acknowledged webhook lost, no database damaged", "DUTYD_CUTS=2000 cargo test --test it power::", ORDINARY),
     goal("G3", "database lost or restored from an old copy, 1,000 times: nothing doubled", "", LONG),
     goal("G4", "a crash at each step of the pipeline: nothing lost, nothing doubled", "DUTYD_KILLS=50 cargo test --test it kill::", ORDINARY),
     goal("G5", "10⁶ intents with lost and late answers: no effect doubled", "", LONG),
@@ -50,7 +50,7 @@ const GOALS: [Goal; 36] = [
     goal("G21", "10⁵ SLA clocks in all zones against a naive oracle: no mismatch", "", LONG),
     goal("G22", "clock ±3 h, 2 h asleep: each timer once, none early, at most 10 s late", "", ORDINARY),
     goal("G23", "1,000,000 timers in one second: worked off in ≤ 120 s, webhooks answered at p99 < 500 ms", "", LONG),
-    goal("G24", "disk full 200 times, sync failing at the nth, n to 500: nothing acknowledged lost", "", ORDINARY),
+    goal("G24", "disk full 200 times, sync failing at the nth, n to 500: nothing acknowledged lost", "DUTYD_FULL=200 DUTYD_EIO=500 cargo test --test it disk::", ORDINARY),
     goal("G25", "2,000 bytes flipped in database and log: no panic, no silent change", "", ORDINARY),
     goal("G26", "24 h at 50 webhooks/s: memory, descriptors and log flat", "", LONG),
     goal("G27", "start after a crash with 1,000,000 cases ready in ≤ 5 s", "cargo bench --bench daemon -- restart --open 1000000", LONG),

@@ -169,13 +169,51 @@ pub fn add_comment(ask: &mut Ask<'_>) -> Answer {
     Ok(answer(201, &comment_of(ask, issue, comment)))
 }
 
-pub fn desks(ask: &mut Ask<'_>) -> Answer {
+fn desk(ask: &Ask<'_>) -> Value {
     let project = &ask.site.projects[0];
-    let desk = json!({
+    json!({
         "id": "1", "projectId": project.id.to_string(), "projectName": project.name, "projectKey": project.key,
         "_links": { "self": format!("{}/rest/servicedeskapi/servicedesk/1", ask.origin()) },
+    })
+}
+
+pub fn desks(ask: &mut Ask<'_>) -> Answer {
+    Ok(errors::ok(&paged(ask, vec![desk(ask)])))
+}
+
+/// The site's one desk, by its id or its project's key.
+fn known_desk(ask: &Ask<'_>) -> Result<Value, Response> {
+    let (wanted, desk) = (ask.call.capture("desk"), desk(ask));
+    let known = [&desk["id"], &desk["projectKey"], &desk["projectId"]].iter().any(|name| **name == wanted);
+    known.then_some(desk).ok_or_else(|| {
+        answer(404, &json!({ "errorMessage": "The Service Desk you specified does not exist." }))
+    })
+}
+
+pub fn one_desk(ask: &mut Ask<'_>) -> Answer {
+    Ok(errors::ok(&known_desk(ask)?))
+}
+
+pub fn request_types(ask: &mut Ask<'_>) -> Answer {
+    known_desk(ask)?;
+    let kind = json!({
+        "_expands": ["field"], "id": "7", "name": "Report a problem", "description": "", "helpText": "",
+        "issueTypeId": site::TYPES[0].id, "serviceDeskId": "1", "groupIds": [], "icon": { "id": "1", "_links": {} },
+        "_links": { "self": format!("{}/rest/servicedeskapi/servicedesk/1/requesttype/7", ask.origin()) },
     });
-    Ok(errors::ok(&paged(ask, vec![desk])))
+    Ok(errors::ok(&paged(ask, vec![kind])))
+}
+
+/// Nobody made queues on this desk.
+pub fn none_of_desk(ask: &mut Ask<'_>) -> Answer {
+    known_desk(ask)?;
+    Ok(errors::ok(&paged(ask, Vec::new())))
+}
+
+/// Requests have no further participants, and customers no transitions of their own.
+pub fn none_of_request(ask: &mut Ask<'_>) -> Answer {
+    request_of(ask)?;
+    Ok(errors::ok(&paged(ask, Vec::new())))
 }
 
 pub fn organizations(ask: &mut Ask<'_>) -> Answer {

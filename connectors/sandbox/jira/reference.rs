@@ -67,7 +67,7 @@ pub fn search_fields(ask: &mut Ask<'_>) -> Answer {
 }
 
 /// The platform's page of a list.
-fn paged(ask: &Ask<'_>, all: Vec<Value>) -> Value {
+pub fn paged(ask: &Ask<'_>, all: Vec<Value>) -> Value {
     let (start, max) = ask.paging(50, 100);
     let total = all.len();
     let values: Vec<Value> = all.into_iter().skip(start).take(max).collect();
@@ -125,7 +125,7 @@ pub fn search_projects(ask: &mut Ask<'_>) -> Answer {
     Ok(errors::ok(&paged(ask, all)))
 }
 
-fn project_of(ask: &Ask<'_>) -> Result<usize, axum::response::Response> {
+pub fn project_of(ask: &Ask<'_>) -> Result<usize, axum::response::Response> {
     let wanted = ask.call.capture("id");
     ask.site
         .project(wanted)

@@ -174,6 +174,7 @@ impl Look<'_> {
             "issuelinks" => Value::Array(
                 issue.links.iter().map(|link| self.link(link.id, link.to, link.outward)).collect(),
             ),
+            "attachment" => json!([]),
             "components" => Value::Array(issue.components.iter().map(|team| self.component(*team)).collect()),
             "description" => {
                 issue.description.as_ref().map_or(Value::Null, |body| body.render(self.documents))

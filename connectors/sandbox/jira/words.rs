@@ -97,5 +97,6 @@ pub const SYSTEM_FIELDS: &[(&str, &str, &str)] = &[
     ("issuelinks", "Linked Issues", "array"),
     ("components", "Components", "array"),
     ("description", "Description", "string"),
+    ("attachment", "Attachment", "array"),
     ("comment", "Comment", "comments-page"),
 ];

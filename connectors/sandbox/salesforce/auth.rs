@@ -109,7 +109,7 @@ impl Accounts {
     ) -> Result<String, Refusal> {
         let field =
             |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
-        let basic = basic(headers);
+        let basic = crate::route::basic(headers);
         let (id, secret) = match (&basic, field("client_id")) {
             (Some((id, secret)), "") => (id.as_str(), secret.as_str()),
             (_, id) => (id, field("client_secret")),
@@ -200,11 +200,4 @@ impl Accounts {
     pub fn signature(&self, id_url: &str, issued_at: &str) -> String {
         BASE64_STANDARD.encode(dice::hex_id(self.seed, &[id_url.as_bytes(), issued_at.as_bytes()]))
     }
-}
-
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
-    let encoded = headers.get("authorization")?.to_str().ok()?.strip_prefix("Basic ")?;
-    let text = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    let (id, secret) = text.split_once(':')?;
-    Some((id.to_owned(), secret.to_owned()))
 }

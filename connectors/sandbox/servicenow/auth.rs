@@ -5,8 +5,6 @@
 use super::store::Store;
 use crate::dice;
 use axum::http::HeaderMap;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -61,12 +59,10 @@ impl Accounts {
 
     /// The user name behind a request's credentials.
     pub fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Option<String> {
-        let header = headers.get("authorization")?.to_str().ok()?;
-        if let Some(encoded) = header.strip_prefix("Basic ").or_else(|| header.strip_prefix("basic ")) {
-            let text = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
-            let (name, password) = text.split_once(':')?;
-            return self.by_password(name, password).map(|user| user.user_name.clone());
+        if let Some((name, password)) = crate::route::basic(headers) {
+            return self.by_password(&name, &password).map(|user| user.user_name.clone());
         }
+        let header = headers.get("authorization")?.to_str().ok()?;
         let token = header.strip_prefix("Bearer ").or_else(|| header.strip_prefix("bearer "))?.trim();
         let now = now.as_second();
         self.tokens

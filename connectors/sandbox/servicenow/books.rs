@@ -139,7 +139,8 @@ impl Store {
     }
 
     pub(super) fn fill_dictionary(&mut self) {
-        let columns: Vec<_> = self.tables.values().flat_map(|table| table.columns.clone()).collect();
+        let modelled = self.tables.values().filter(|table| !schema::NEIGHBOURS.contains(&table.name));
+        let columns: Vec<_> = modelled.flat_map(|table| table.columns.clone()).collect();
         let (stamp, user) = (Text::from("2020-01-01 00:00:00"), Text::from("system"));
         let writer = Writer {
             user_name: "system",

@@ -31,7 +31,12 @@ pub fn token(vendor: &ServiceNow, call: &Call) -> Response {
     if !form {
         return errors::oauth_denied();
     }
-    let granted = vendor.lock().accounts.grant(&call.form(), call.now.as_second());
+    let mut fields = call.form();
+    // A client may name itself in the header instead, as OAuth libraries do (RFC 6749, 2.3.1).
+    if let Some((id, secret)) = crate::route::basic(&call.headers) {
+        fields.extend([("client_id".to_owned(), id), ("client_secret".to_owned(), secret)]);
+    }
+    let granted = vendor.lock().accounts.grant(&fields, call.now.as_second());
     granted.map_or_else(errors::oauth_denied, |fields| json(200, &fields))
 }
 

@@ -23,7 +23,7 @@ fn fields(list: &[(&str, &str)]) -> Fields {
     list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn add(store: &mut Store, table: &str, list: &[(&str, &str)]) -> String {
+pub fn add(store: &mut Store, table: &str, list: &[(&str, &str)]) -> String {
     store.insert(table, &fields(list), &SYSTEM).unwrap_or_default()
 }
 

@@ -165,12 +165,8 @@ const CASE: Named = &[
     ("reopen_count", Kind::Whole),
 ];
 /// What an admin creates for dutyd, on `incident` and on `sn_customerservice_case`.
-pub const CUSTOM: Named = &[
-    ("u_dutyd_severity", Kind::Text),
-    ("u_dutyd_why", Kind::Text),
-    ("u_dutyd_marks", Kind::Text),
-    ("u_dutyd_answer", Kind::Text),
-];
+pub const CUSTOM: Named =
+    &[("u_dutyd_severity", Kind::Text), ("u_dutyd_why", Kind::Text), ("u_dutyd_marks", Kind::Text)];
 
 const USER: Named = &[
     ("user_name", Kind::Text),
@@ -278,6 +274,24 @@ const HAS_ROLE: Named = &[
     ("state", Kind::Text),
     ("inherited", Kind::Truth),
 ];
+const CHOICE: Named = &[
+    ("name", Kind::Text),
+    ("element", Kind::Text),
+    ("value", Kind::Text),
+    ("label", Kind::Text),
+    ("language", Kind::Text),
+    ("sequence", Kind::Whole),
+    ("inactive", Kind::Truth),
+];
+const MEMBER: Named = &[("user", Kind::Ref("sys_user")), ("group", Kind::Ref("sys_user_group"))];
+const ATTACHMENT: Named = &[
+    ("file_name", Kind::Text),
+    ("content_type", Kind::Text),
+    ("size_bytes", Kind::Whole),
+    ("table_name", Kind::Text),
+    ("table_sys_id", Kind::Text),
+];
+const ITEM: Named = &[("name", Kind::Text), ("sys_class_name", Kind::Text)];
 const LOCATION: Named = &[("name", Kind::Text), ("country", Kind::Text)];
 
 /// Name, defining parts, and the columns by whose value rows are found directly.
@@ -307,6 +321,24 @@ pub const SHAPES: &[Shape] = &[
     Shape { name: "sys_dictionary", parts: &[("sys_dictionary", DICTIONARY)], keys: &["name"] },
     Shape { name: "sys_user_role", parts: &[("sys_user_role", ROLE)], keys: &["name"] },
     Shape { name: "sys_user_has_role", parts: &[("sys_user_has_role", HAS_ROLE)], keys: &["user"] },
+    Shape { name: "sys_choice", parts: &[("sys_choice", CHOICE)], keys: &["element"] },
+    Shape { name: "sys_user_grmember", parts: &[("sys_user_grmember", MEMBER)], keys: &["user"] },
+    Shape { name: "sys_attachment", parts: &[("sys_attachment", ATTACHMENT)], keys: &["table_sys_id"] },
+    Shape { name: "cmdb_ci", parts: &[("cmdb_ci", ITEM)], keys: &["name"] },
+    Shape { name: "cmn_department", parts: &[("cmn_department", ITEM)], keys: &["name"] },
+    Shape { name: "problem", parts: &[("task", TASK), ("problem", &[])], keys: &["number"] },
+    Shape { name: "change_request", parts: &[("task", TASK), ("change_request", &[])], keys: &["number"] },
+];
+
+/// Tables beside the modelled ones: their columns stand in no dictionary row.
+pub const NEIGHBOURS: &[&str] = &[
+    "sys_choice",
+    "sys_user_grmember",
+    "sys_attachment",
+    "cmdb_ci",
+    "cmn_department",
+    "problem",
+    "change_request",
 ];
 
 /// The tables that `task` is the union of.

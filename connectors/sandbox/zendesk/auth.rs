@@ -202,11 +202,11 @@ fn oauth_error(status: u16, code: &str, text: &str) -> Reply {
     Reply::new(status, json!({ "error": code, "error_description": text }))
 }
 
-fn bounded(text: &str, above: i64, below: i64, otherwise: i64) -> Result<i64, Reply> {
+fn bounded(text: &str, least: i64, most: i64, otherwise: i64) -> Result<i64, Reply> {
     if text.is_empty() {
         return Ok(otherwise);
     }
-    let value = text.parse().ok().filter(|value| *value > above && *value < below);
+    let value = text.parse().ok().filter(|value| (least..=most).contains(value));
     value.ok_or_else(|| oauth_error(400, "invalid_request", "expires_in is out of range"))
 }
 

@@ -224,7 +224,6 @@ impl Book {
         self.add_field("tagger", "Dutyd severity", severities.to_vec(), false);
         self.add_field("text", "Dutyd why", Vec::new(), false);
         self.add_field("text", "Dutyd marks", Vec::new(), false);
-        self.add_field("text", "Dutyd answer", Vec::new(), false);
     }
 
     pub fn add_field(
@@ -243,6 +242,14 @@ impl Book {
     /// A field that clients fill, by title.
     pub fn field_titled(&self, title: &str) -> Option<u64> {
         self.fields.values().find(|field| !field.system && field.title == title).map(|field| field.id)
+    }
+
+    /// An organization that a client makes; its id.
+    pub fn add_organization(&mut self, name: &str, now: i64) -> u64 {
+        let id = self.organizations.keys().next_back().map_or(1, |last| last + 1);
+        let (name, domain, tier) = (name.to_owned(), String::new(), String::new());
+        self.organizations.insert(id, Organization { id, name, domain, tier, created: now });
+        id
     }
 
     /// The next id of the sequence that audits, events and comments share.

@@ -8,7 +8,7 @@ use super::reply::{Answer, Reply, invalid, no_record, ok};
 use super::tickets::{body, id_of, many};
 use super::{Account, Zendesk, paging, shape};
 use crate::route::Call;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 pub fn me(_: &Zendesk, account: &mut Account, call: &Call, caller: &Caller) -> Answer {
@@ -82,7 +82,11 @@ pub fn create_user(_: &Zendesk, account: &mut Account, call: &Call, _: &Caller) 
 
 pub fn update_user(_: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
     let given = body(call, "user")?;
-    let user = account.book.users.get_mut(&id_of(call)?).ok_or_else(no_record)?;
+    change_user(account, call, id_of(call)?, given)
+}
+
+pub fn change_user(account: &mut Account, call: &Call, id: u64, given: Map<String, Value>) -> Answer {
+    let user = account.book.users.get_mut(&id).ok_or_else(no_record)?;
     for (key, value) in given {
         match (key.as_str(), value.as_str()) {
             ("name", Some(name)) => user.name = name.to_owned(),

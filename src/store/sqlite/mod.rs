@@ -2,6 +2,7 @@
 //!
 //! Durability: WAL with `synchronous = FULL`; nothing is answered before it is on the disk.
 
+mod aside;
 mod audit;
 mod bells;
 mod census;
@@ -18,6 +19,7 @@ mod writer;
 use super::*;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 use writer::{Keep, Writer};
@@ -34,6 +36,9 @@ pub struct SqliteStore {
     readers: Arc<Mutex<Vec<Connection>>>,
     reading: Arc<Semaphore>,
     start: Start,
+    least: FreeMin,
+    /// Whether a shortage was told.
+    short: AtomicBool,
 }
 
 impl SqliteStore {
@@ -51,9 +56,12 @@ impl SqliteStore {
             readers: Arc::default(),
             reading: Arc::new(Semaphore::new(READERS_MAX)),
             start,
+            least: FreeMin::Bytes(0),
+            short: AtomicBool::default(),
         };
         store.recover(now).await?;
-        if start.new {
+        // After a crash the disk may have lost what it had confirmed, or a bad page of the log all behind it.
+        if start.new || start.unclean {
             store.writer.write(Keep::Now, move |db| outbox::note_birth(db, now)).await?;
         }
         if start.restored {
@@ -62,7 +70,38 @@ impl SqliteStore {
             );
             store.writer.write(Keep::Now, move |db| upkeep::distrust(db, now)).await?;
         }
+        if open::is_checked_beside(path, start) {
+            store.check_beside();
+        }
         Ok(store)
+    }
+
+    /// With less than this free, [`Room::shortage`] says so.
+    pub fn keeping_free(mut self, least: FreeMin) -> Self {
+        self.least = least;
+        self
+    }
+
+    /// A large database is checked while work goes on: a start must not take minutes. Damage ends the work.
+    fn check_beside(&self) {
+        let (path, writer) = (self.path.clone(), self.writer.handle());
+        let checked =
+            std::thread::Builder::new().name("store check".to_owned()).spawn(
+                move || match open::check_beside(&path) {
+                    Ok(()) => {
+                        tracing::info!(database = %path.display(), "database checked after an unclean stop")
+                    }
+                    Err(error) => writer.fail(error),
+                },
+            );
+        drop(checked);
+    }
+
+    /// The next start looks at every page and sets the database aside if one is bad.
+    pub fn suspect(&self) {
+        if let Err(error) = aside::suspect(&self.path) {
+            tracing::error!(%error, "cannot note that the database is damaged: move it away, then start again");
+        }
     }
 
     /// A store over a database that another process owns or owned: it reads, and refuses to write.
@@ -77,6 +116,8 @@ impl SqliteStore {
             readers: Arc::new(Mutex::new(vec![first])),
             reading: Arc::new(Semaphore::new(READERS_MAX)),
             start: Start::default(),
+            least: FreeMin::Bytes(0),
+            short: AtomicBool::default(),
         })
     }
 
@@ -249,6 +290,22 @@ impl Store for SqliteStore {
 
     async fn wanted(&self, case: i64) -> Result<Vec<Wanted>> {
         self.read(move |db| reads::wanted(db, case)).await
+    }
+
+    fn room(&self) -> Room {
+        let disk = self.path.parent().and_then(|folder| rustix::fs::statvfs(folder).ok());
+        let (free, all) = disk.map_or((u64::MAX, u64::MAX), |disk| {
+            (disk.f_bavail.saturating_mul(disk.f_frsize), disk.f_blocks.saturating_mul(disk.f_frsize))
+        });
+        let room = Room { free_bytes: free, least_bytes: self.least.of(all), full: self.writer.is_full() };
+        let shortage = room.shortage();
+        if shortage.is_some() != self.short.swap(shortage.is_some(), Ordering::Relaxed) {
+            match shortage {
+                Some(why) => tracing::error!("{why}"),
+                None => tracing::info!("the disk has room again"),
+            }
+        }
+        room
     }
 
     async fn sources(&self, now: Timestamp) -> Result<Vec<SourceRow>> {

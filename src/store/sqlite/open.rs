@@ -1,18 +1,19 @@
-//! Opening the database: one process only, the right SQLite, the right settings, the right schema, checked after an
-//! unclean stop.
+//! Opening the database: one process only, the right SQLite, the right settings, the right schema, and sound.
 
+use super::aside;
 use crate::store::StoreError;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::hooks::Wal;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// SQLite before this has a race that can corrupt a database in WAL mode. <https://www.sqlite.org/wal.html#walresetbug>
 const SQLITE_MIN: i32 = 3_051_003;
-/// Databases up to this size are checked before work begins, larger ones beside it.
+/// Databases up to this size are checked before work begins, larger ones beside it after an unclean stop.
 const CHECK_AT_ONCE_BYTES: u64 = 64 * 1024 * 1024;
 /// The write-ahead log is copied back after this many pages.
-const CHECKPOINT_PAGES: u32 = 4_000;
+const CHECKPOINT_PAGES: i32 = 4_000;
 const STATEMENTS_MAX: usize = 160;
 
 /// Each entry takes the schema one version up.
@@ -46,19 +47,56 @@ pub fn open(path: &Path, instance: u64) -> Result<Opened, StoreError> {
         )));
     }
     let lock = lock(path)?;
-    let connection = Connection::open(path)?;
+    let opened = match open_sound(path, instance) {
+        Err(StoreError::Damaged(because)) => {
+            aside::set_aside(path, &because)?;
+            open_sound(path, instance)
+        }
+        opened => opened,
+    };
+    let (connection, start) = opened?;
+    Ok(Opened { connection, lock, start })
+}
+
+fn open_sound(path: &Path, instance: u64) -> Result<(Connection, Start), StoreError> {
+    let mut connection = Connection::open(path)?;
     settle_in(&connection, "synchronous = FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.wal_hook(Some(copy_back))?;
     connection.pragma_update(None, "cache_size", -16_000)?;
     secure_delete(&connection, "FAST")?;
     migrate(&connection)?;
-    let start = take_over(&connection, &side_file(path), instance)?;
-    if start.unclean && size(path) <= CHECK_AT_ONCE_BYTES {
-        check(&connection)?;
-    } else if start.unclean {
-        check_beside(path.to_owned());
+    let is_suspect = aside::is_suspect(path);
+    if is_suspect || size(path) <= CHECK_AT_ONCE_BYTES {
+        check(&connection, "integrity_check")?;
     }
-    Ok(Opened { connection, lock, start })
+    if is_suspect {
+        aside::acquit(path);
+    }
+    let start = take_over(&connection, &side_file(path), instance)?;
+    Ok((connection, start))
+}
+
+/// After a commit, as `wal_autocheckpoint` does, but a sync that fails here is not passed over: what the log had said to
+/// be on the disk may not be there.
+fn copy_back(log: &mut Wal, pages: i32) -> rusqlite::Result<()> {
+    if pages < CHECKPOINT_PAGES {
+        return Ok(());
+    }
+    match log.checkpoint() {
+        // Another connection does it, or somebody still reads the end of the log.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
+        copied => copied,
+    }
+}
+
+/// Whether the database is too large to be checked before work begins. <https://www.sqlite.org/pragma.html#pragma_quick_check>
+pub fn is_checked_beside(path: &Path, start: Start) -> bool {
+    start.unclean && size(path) > CHECK_AT_ONCE_BYTES
+}
+
+/// For a large database, while work goes on.
+pub fn check_beside(path: &Path) -> Result<(), StoreError> {
+    check(&open_reader(path)?, "quick_check")
 }
 
 /// FAST: what is deleted is overwritten where its page is written anyway. ON: everywhere, for erasures.
@@ -71,6 +109,8 @@ pub fn secure_delete(connection: &Connection, how: &str) -> Result<(), StoreErro
 pub fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    // Who only asks does not copy the log back.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     settle_in(&connection, "query_only = ON")?;
     connection.pragma_update(None, "cache_size", -4_000)?;
     Ok(connection)
@@ -133,7 +173,7 @@ fn take_over(connection: &Connection, side: &Path, instance: u64) -> Result<Star
     set_meta(connection, "instance", &id)?;
     set_meta(connection, "clean", "0")?;
     // The side file first: a crash in between looks like a restored copy, which costs a scan and loses nothing.
-    std::fs::write(side, format!("{id} {boots}"))
+    aside::replace(side, &format!("{id} {boots}"))
         .map_err(|error| StoreError::Unusable(format!("{}: {error}", side.display())))?;
     set_meta(connection, "boots", &boots.to_string())?;
     Ok(Start { unclean, restored, new: known.is_none(), boots })
@@ -155,27 +195,7 @@ fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |meta| meta.len())
 }
 
-fn check(connection: &Connection) -> Result<(), StoreError> {
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if found == "ok" {
-        Ok(())
-    } else {
-        Err(StoreError::Broken(format!(
-            "the database is damaged ({found}): move it away and start again, it is rebuilt from the vendors"
-        )))
-    }
-}
-
-/// A large database is checked while work goes on: a start must not take minutes.
-fn check_beside(path: PathBuf) {
-    let checked = std::thread::Builder::new().name("store check".to_owned()).spawn(move || {
-        match open_reader(&path).and_then(|connection| check(&connection)) {
-            Ok(()) => tracing::info!(database = %path.display(), "database checked after an unclean stop"),
-            Err(error) => tracing::error!(
-                database = %path.display(), %error,
-                "the database is damaged: stop dutyd, move the file away and start again; it is rebuilt from the vendors"
-            ),
-        }
-    });
-    drop(checked);
+fn check(connection: &Connection, pragma: &str) -> Result<(), StoreError> {
+    let found: String = connection.query_row(&format!("PRAGMA {pragma}(1)"), [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(StoreError::Damaged(found)) }
 }

@@ -34,10 +34,10 @@ pub fn stage_word(stage: i64) -> &'static str {
     }
 }
 
-/// When the database was made.
+/// When the database was made, or found after a crash.
 const BORN: &str = "born_ms";
-/// A new database may follow a lost one, whose last write can still be landing: T_quiet. So long notes are asked about
-/// before they are written.
+/// A new database may follow a lost one, whose last write can still be landing: T_quiet; and one found after a crash may
+/// have lost its end. So long notes are asked about before they are written.
 const YOUNG: SignedDuration = SignedDuration::from_secs(120);
 
 /// `writes_per_hour` is counted by minutes.
@@ -140,7 +140,7 @@ pub fn lease_actions(
     Ok(batch)
 }
 
-/// Remembers when the database was made.
+/// Remembers when the database was made, or found.
 pub fn note_birth(db: &Connection, now: Timestamp) -> Result<()> {
     set_meta(db, BORN, &ms(now).to_string())
 }

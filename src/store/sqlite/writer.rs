@@ -3,8 +3,11 @@
 //! Must not know: what the requests do.
 
 use crate::store::StoreError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that may wait for the writer; more wait outside.
@@ -40,6 +43,7 @@ enum Request {
 pub struct Writer {
     queue: Option<mpsc::Sender<Request>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    full: Arc<AtomicBool>,
 }
 
 /// Waits until the connection is closed, so that the database can be opened again at once.
@@ -56,7 +60,7 @@ impl Drop for Writer {
 impl Writer {
     /// A writer that refuses everything.
     pub fn closed() -> Self {
-        Self { queue: None, thread: None }
+        Self { queue: None, thread: None, full: Arc::default() }
     }
 
     /// `closing` runs last, when the store is closed in order. `lock` is held as long as the connection.
@@ -66,15 +70,17 @@ impl Writer {
         closing: impl FnOnce(&Connection) + Send + 'static,
     ) -> Result<Self, StoreError> {
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
+        let full = Arc::new(AtomicBool::default());
+        let meets_full = full.clone();
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
-                serve(&connection, requests, closing);
+                serve(&connection, requests, &meets_full, closing);
                 drop(connection);
                 drop(lock);
             })
             .map_err(|error| StoreError::Unusable(error.to_string()))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), full })
     }
 
     /// Runs `work` inside a transaction that others may share; returns once it is kept. An error undoes what
@@ -99,6 +105,16 @@ impl Writer {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Whether the last transaction met a full disk.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// A way for another thread to say that nothing more may be stored.
+    pub fn handle(&self) -> Handle {
+        Handle(self.queue.as_ref().map(mpsc::Sender::downgrade))
+    }
+
     /// Finishes what is queued and ends the thread.
     pub async fn close(&self) {
         let (told, closed) = oneshot::channel();
@@ -109,9 +125,23 @@ impl Writer {
     }
 }
 
+/// See [`Writer::handle`]. Does not keep the writer alive.
+pub struct Handle(Option<mpsc::WeakSender<Request>>);
+
+impl Handle {
+    /// Whoever writes from now on gets this error. Blocks.
+    pub fn fail(self, error: StoreError) {
+        let Some(queue) = self.0.and_then(|queue| queue.upgrade()) else { return };
+        let refuse: Work = Box::new(move |_| Answer { failed: Some(error), tell: Box::new(|_| ()) });
+        // A writer that is gone stores nothing more either.
+        queue.blocking_send(Request::Work(refuse, Keep::Later)).ok();
+    }
+}
+
 fn serve(
     connection: &Connection,
     mut requests: mpsc::Receiver<Request>,
+    full: &AtomicBool,
     closing: impl FnOnce(&Connection) + Send + 'static,
 ) {
     let mut broken: Option<StoreError> = None;
@@ -135,7 +165,11 @@ fn serve(
             }
         }
         match &broken {
-            None => broken = commit_together(connection, batch, keep),
+            None => {
+                let failure = commit_together(connection, batch, keep);
+                full.store(matches!(failure, Some(StoreError::Full(_))), Ordering::Relaxed);
+                broken = failure.filter(StoreError::is_fatal);
+            }
             // After a failed write or sync nothing is tried again: what the disk holds is unknown.
             Some(error) => batch.into_iter().for_each(|work| pass_on(work, error)),
         }
@@ -144,8 +178,12 @@ fn serve(
                 closing(connection);
             }
             told.send(()).ok();
-            return;
+            break;
         }
+    }
+    if broken.is_some() {
+        // Closing would copy the log back and sync again, which may now claim what is not so.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).ok();
     }
 }
 
@@ -153,7 +191,7 @@ fn pass_on(work: Work, error: &StoreError) {
     (work(Err(error.clone())).tell)(Err(error.clone()));
 }
 
-/// One transaction for all of `batch`, a savepoint for each. Answers the error that makes the store unusable, if any.
+/// One transaction for all of `batch`, a savepoint for each. Answers what the disk would not take, if anything.
 fn commit_together(connection: &Connection, batch: Vec<Work>, keep: Keep) -> Option<StoreError> {
     if batch.is_empty() {
         return None;
@@ -171,11 +209,12 @@ fn commit_together(connection: &Connection, batch: Vec<Work>, keep: Keep) -> Opt
         run(connection, "ROLLBACK").ok();
     }
     let failures = answers.iter().filter_map(|answer| answer.failed.as_ref()).chain(committed.as_ref().err());
-    let broken = failures.into_iter().find(|error| error.is_fatal()).cloned();
+    let failure =
+        failures.into_iter().find(|error| error.is_fatal() || matches!(error, StoreError::Full(_))).cloned();
     for answer in answers {
         (answer.tell)(committed.clone());
     }
-    broken
+    failure
 }
 
 /// In WAL mode NORMAL leaves the sync to the next transaction that asks for one. SQLite changes the setting while it
@@ -215,8 +254,9 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreError::Full(error.to_string()),
-            Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                StoreError::Broken(error.to_string())
+            Some(ErrorCode::SystemIoFailure) => StoreError::Broken(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StoreError::Damaged(error.to_string())
             }
             _ => StoreError::Unusable(error.to_string()),
         }

@@ -52,7 +52,9 @@ impl Door {
             built = built.header("content-type", *kind);
         }
         let body = request.body.as_ref().map(|(_, bytes)| bytes.clone()).unwrap_or_default();
-        let built = built.body(Body::from(body)).expect("connectors build valid requests");
+        let built = built
+            .body(Body::from(body))
+            .map_err(|error| TransportError::Forbidden { reason: error.to_string() })?;
         let Ok(answer) = self.router.clone().oneshot(built).await;
         read(answer).await
     }
@@ -126,6 +128,7 @@ async fn read(answer: axum::response::Response) -> Result<Response, TransportErr
 #[async_trait]
 impl Transport for Door {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        super::operations::assert_described(&request);
         let authorization = self.authorization(false).await?;
         let mut answer = self.carry(&request, authorization.as_deref()).await?;
         let renewable = matches!(self.sign_in, SignIn::TokenForm(_) | SignIn::JwtBearer { .. });

@@ -45,6 +45,20 @@ pub struct Seal {
     pub orders: &'static [(&'static str, &'static str)],
 }
 
+impl Subject {
+    /// Whether the connector says beforehand that it sends such requests. `path` has no query.
+    pub fn declares(&self, method: &str, path: &str) -> bool {
+        self.requests.iter().any(|pattern| is_declared(pattern, method, path))
+    }
+}
+
+fn is_declared(pattern: &str, method: &str, path: &str) -> bool {
+    let Some((wanted, pattern)) = pattern.split_once(' ') else { return false };
+    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
+    let same = |(known, found): (&&str, &&str)| known.starts_with('{') || known == found;
+    wanted == method && pattern.len() == path.len() && pattern.iter().zip(&path).all(same)
+}
+
 pub fn secrets(pairs: &[(&str, &Value)]) -> Secrets {
     let secret = |value: &Value| value.as_str().unwrap_or_default().to_owned().into();
     Secrets(pairs.iter().map(|(name, value)| ((*name).to_owned(), secret(value))).collect())

@@ -1,0 +1,100 @@
+//! What common clients ask for besides tickets and people: the audits of all tickets, addresses of people, organizations
+//! made and found, and lists that are empty in an account where nobody made anything of the kind.
+
+use super::auth::Caller;
+use super::reply::{Answer, Reply, bad_parameter, invalid, no_record};
+use super::tickets::{body, id_of};
+use super::{Account, Zendesk, directory, paging, shape};
+use crate::route::Call;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// A list without entries, named after the end of its address.
+pub fn none(zendesk: &Zendesk, _: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let name = match call.path.rsplit('/').next().unwrap_or_default() {
+        "policies" => "sla_policies",
+        "problems" | "incidents" => "tickets",
+        "collaborators" | "followers" => "users",
+        last => last,
+    };
+    paging::list(call, name, &[], zendesk.small_page(), |_| Value::Null)
+}
+
+/// Of a ticket that must be there: nobody is copied in, and no incident hangs on it.
+pub fn none_of_ticket(zendesk: &Zendesk, account: &mut Account, call: &Call, caller: &Caller) -> Answer {
+    account.book.living_ticket(id_of(call)?).ok_or_else(no_record)?;
+    none(zendesk, account, call, caller)
+}
+
+/// The one form that every account has.
+pub fn forms(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let (book, origin, id) = (&account.book, call.origin(), super::book::FORM);
+    let fields: Vec<u64> = book.fields.keys().copied().collect();
+    paging::list(call, "ticket_forms", &[id], zendesk.small_page(), |id| {
+        let at = shape::stamp(book.began);
+        json!({ "id": id, "url": format!("{origin}/api/v2/ticket_forms/{id}.json"), "name": "Default Ticket Form",
+                "display_name": "Default Ticket Form", "position": 1, "active": true, "default": true, "end_user_visible": true,
+                "in_all_brands": true, "restricted_brand_ids": [], "ticket_field_ids": fields, "created_at": at, "updated_at": at })
+    })
+}
+
+/// Vendor: `GET /ticket_audits`, all audits of the account, by cursor alone
+/// (ticketing/tickets/ticket_audits).
+pub fn all_audits(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let book = &account.book;
+    let audits = book.living().filter_map(|ticket| book.audits.get(&ticket.id)).flatten();
+    let known: BTreeMap<u64, _> = audits.map(|audit| (audit.id, audit)).collect();
+    let ids: Vec<u64> = known.keys().copied().collect();
+    paging::list(call, "audits", &ids, zendesk.small_page(), |id| shape::audit(known[id]))
+}
+
+pub fn identities(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let user = account.book.users.get(&id_of(call)?).ok_or_else(no_record)?;
+    let origin = call.origin();
+    paging::list(call, "identities", &[user.id + 10_000_000], zendesk.small_page(), |id| {
+        let at = shape::stamp(user.created);
+        json!({ "id": id, "url": format!("{origin}/api/v2/users/{}/identities/{id}.json", user.id), "user_id": user.id,
+                "type": "email", "value": user.email, "verified": true, "primary": true, "created_at": at, "updated_at": at })
+    })
+}
+
+/// By address: changes the user who has it, or makes one.
+pub fn create_or_update_user(
+    zendesk: &Zendesk,
+    account: &mut Account,
+    call: &Call,
+    caller: &Caller,
+) -> Answer {
+    let given = body(call, "user")?;
+    let email = given.get("email").and_then(Value::as_str).unwrap_or("").to_lowercase();
+    match account.book.by_email.get(&email).copied() {
+        None => directory::create_user(zendesk, account, call, caller),
+        Some(id) => directory::change_user(account, call, id, given),
+    }
+}
+
+pub fn create_organization(_: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let given = body(call, "organization")?;
+    let name = given.get("name").and_then(Value::as_str).unwrap_or("");
+    if name.is_empty() {
+        return Err(invalid("name", "Name: cannot be blank"));
+    }
+    if account.book.organizations.values().any(|one| one.name.eq_ignore_ascii_case(name)) {
+        return Err(invalid("name", &format!("Name: {name} has already been taken")));
+    }
+    let id = account.book.add_organization(name, call.now.as_second());
+    let one = account.book.organizations.get(&id).ok_or_else(no_record)?;
+    Ok(Reply::new(201, json!({ "organization": shape::organization(one, &call.origin()) })))
+}
+
+/// By the exact name.
+pub fn search_organizations(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let asked = call.param("name").or(call.param("external_id"));
+    let name = asked.ok_or_else(|| bad_parameter("name", "is missing"))?.to_lowercase();
+    let book = &account.book;
+    let found = book.organizations.values().filter(|one| one.name.to_lowercase() == name);
+    let ids: Vec<u64> = found.map(|one| one.id).collect();
+    paging::list(call, "organizations", &ids, zendesk.small_page(), |id| {
+        shape::organization(&book.organizations[id], &call.origin())
+    })
+}

@@ -1,0 +1,4 @@
+//! Attacks, and that none gets anywhere. Each file says at its head which goals of docs/RELIABILITY.md it shows and by
+//! which command; `SECURITY.md` says which wall each stands for.
+
+mod forged;
