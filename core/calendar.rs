@@ -18,7 +18,7 @@ mod written;
 mod zone;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use compile::{CALENDARS_MAX, Calendars, Section, compile_one, ics_names_in};
 pub use doc::{CalendarDoc, CalendarFileDoc, OneOrMany, WeekDoc};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod bad;
-mod oracle;
+pub(crate) mod oracle;
 
 fn file(name: &str, text: &str) -> PolicyFile {
     PolicyFile { name: name.to_owned(), text: text.to_owned() }
@@ -38,21 +38,29 @@ fn always(zone: &str) -> Arc<Calendar> {
 const HOUR: i64 = 3_600;
 
 #[test]
-fn vectors_of_adding() {
-    let nine = office("UTC", "\"09:00-17:00\"");
-    let eight = office("UTC", "\"08:00-18:00\"");
-    let jira = calendar(
-        "zone = \"UTC\"\n[week]\nmon = [\"09:00-17:00\"]\ntue = [\"09:00-16:00\"]\nthu = [\"08:00-17:00\"]",
-    );
+fn vector_14_four_hours_over_a_change_of_clocks() {
     let berlin = always("Europe/Berlin");
+    let table = [
+        ("2026-03-29T00:30:00+01:00", "2026-03-29T05:30:00+02:00"),
+        ("2026-10-25T00:30:00+02:00", "2026-10-25T03:30:00+01:00"),
+    ];
+    for (from, expected) in table {
+        assert_eq!(berlin.add_seconds(at(from), 4 * HOUR), Some(at(expected)), "{from}");
+    }
+}
+
+#[test]
+fn vector_15_an_hour_that_the_clock_skips_is_not_worked() {
+    let night = calendar("zone = \"Europe/Berlin\"\n[week]\nsun = \"00:00-06:00\"");
+    let (from, to) = (at("2026-03-29T00:00:00+01:00"), at("2026-03-29T12:00:00+02:00"));
+    assert_eq!(night.seconds_between(from, to), 5 * HOUR);
+}
+
+#[test]
+fn adding_reaches_the_earliest_instant() {
+    let nine = office("UTC", "\"09:00-17:00\"");
     // 2026-03-02 is a Monday.
-    let table: [(&str, &Calendar, &str, i64, &str); 12] = [
-        ("V1 a day is 24 working hours", &nine, "2026-03-02T09:00:00Z", 24 * HOUR, "2026-03-04T17:00:00Z"),
-        ("V7 over the weekend", &nine, "2026-03-06T16:30:00Z", HOUR, "2026-03-09T09:30:00Z"),
-        ("V8 over the night", &eight, "2026-03-02T16:00:00Z", 4 * HOUR, "2026-03-03T10:00:00Z"),
-        ("V9 another day each day", &jira, "2026-03-02T11:00:00Z", 16 * HOUR, "2026-03-05T11:00:00Z"),
-        ("V14 spring", &berlin, "2026-03-29T00:30:00+01:00", 4 * HOUR, "2026-03-29T05:30:00+02:00"),
-        ("V14 autumn", &berlin, "2026-10-25T00:30:00+02:00", 4 * HOUR, "2026-10-25T03:30:00+01:00"),
+    let table: [(&str, &Calendar, &str, i64, &str); 6] = [
         (
             "the earliest instant is closing time",
             &nine,
@@ -78,7 +86,7 @@ fn vectors_of_adding() {
 }
 
 #[test]
-fn vectors_of_measuring() {
+fn measuring_counts_what_the_wall_clock_shows_inside_a_window() {
     let eight = office("UTC", "\"08:00-17:00\"");
     let night = calendar("zone = \"Europe/Berlin\"\n[week]\nsun = \"00:00-06:00\"");
     let open = always("Europe/Berlin");
@@ -87,15 +95,7 @@ fn vectors_of_measuring() {
     let samoa = always("Pacific/Apia");
     let gap = calendar("zone = \"Europe/Berlin\"\n[week]\nsun = \"02:30-04:00\"");
     let fold = calendar("zone = \"Europe/Berlin\"\n[week]\nsun = \"01:00-02:30\"");
-    let table: [(&str, &Calendar, &str, &str, i64); 14] = [
-        ("V2 business", &eight, "2026-03-06T21:00:00Z", "2026-03-09T09:30:00Z", 5_400),
-        (
-            "V15 a skipped hour is not worked",
-            &night,
-            "2026-03-29T00:00:00+01:00",
-            "2026-03-29T12:00:00+02:00",
-            5 * HOUR,
-        ),
+    let table: [(&str, &Calendar, &str, &str, i64); 12] = [
         (
             "a repeated hour is worked twice",
             &night,

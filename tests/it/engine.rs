@@ -1,8 +1,8 @@
 //! What the engine does after each kind of answer, with a scripted connector and a clock that moves only when told.
 
-use crate::fixture::{SOURCE, change, key, minutes, start};
+use crate::fixture::{HandClock, SOURCE, change, key, minutes, start};
 use async_trait::async_trait;
-use dutyd::clock::{Clock, Wake, Woke};
+use dutyd::clock::Clock;
 use dutyd::config::Mode;
 use dutyd::engine::{Engine, Setup, SourceSetup, Tick, Unit};
 use dutyd::store::sqlite::SqliteStore;
@@ -19,25 +19,6 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
-
-struct HandClock(Mutex<Timestamp>);
-
-impl HandClock {
-    fn pass(&self, by: SignedDuration) {
-        *self.0.lock().expect("not poisoned") += by;
-    }
-}
-
-#[async_trait]
-impl Clock for HandClock {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().expect("not poisoned")
-    }
-
-    async fn sleep_until(&self, _until: Option<Timestamp>, _wake: &Wake) -> Woke {
-        Woke::Slept
-    }
-}
 
 struct NoNetwork;
 
@@ -195,7 +176,7 @@ impl Stage {
     }
 
     async fn with(mode: Mode, writes_per_hour: u32) -> Self {
-        let clock = Arc::new(HandClock(Mutex::new(start())));
+        let clock = Arc::new(HandClock::new(start()));
         Self::over(Arc::new(Double::new()), clock, PolicySet::default(), mode, writes_per_hour).await
     }
 
@@ -523,7 +504,7 @@ fn policies(text: &str) -> PolicySet {
 
 #[tokio::test]
 async fn a_flag_rises_at_its_second_is_written_once_and_outlives_the_database() {
-    let (double, clock) = (Arc::new(Double::new()), Arc::new(HandClock(Mutex::new(start()))));
+    let (double, clock) = (Arc::new(Double::new()), Arc::new(HandClock::new(start())));
     *double.record.lock().expect("not poisoned") =
         Some(Record { marks: SeenMarks { notes_complete: true, ..SeenMarks::default() }, version: 1 });
     let stage = Stage::over(double.clone(), clock.clone(), policies(UNOWNED), Mode::Write, 1_000).await;

@@ -1,9 +1,12 @@
 //! Cases, changes and instants that several suites use.
 
+use async_trait::async_trait;
+use dutyd::clock::{Clock, Wake, Woke};
 use dutyd_core::case::{Case, CaseChange, CaseKey, Party, Priority, Revision, SeenMarks, Status};
 use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 pub const SOURCE: &str = "desk";
 
@@ -67,5 +70,37 @@ pub fn change(id: &str, version: i64) -> CaseChange {
         marks: SeenMarks { notes_complete: true, ..SeenMarks::default() },
         events_complete: true,
         texts: Vec::new(),
+    }
+}
+
+/// A clock that moves only when told.
+pub struct HandClock(Mutex<Timestamp>);
+
+impl HandClock {
+    pub fn new(now: Timestamp) -> Self {
+        Self(Mutex::new(now))
+    }
+
+    pub fn read(&self) -> Timestamp {
+        *self.0.lock().expect("not poisoned")
+    }
+
+    pub fn set(&self, now: Timestamp) {
+        *self.0.lock().expect("not poisoned") = now;
+    }
+
+    pub fn pass(&self, by: SignedDuration) {
+        *self.0.lock().expect("not poisoned") += by;
+    }
+}
+
+#[async_trait]
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        self.read()
+    }
+
+    async fn sleep_until(&self, _until: Option<Timestamp>, _wake: &Wake) -> Woke {
+        Woke::Slept
     }
 }

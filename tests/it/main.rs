@@ -7,6 +7,7 @@ mod contract;
 mod customers;
 mod demo;
 mod disk;
+mod due;
 mod e2e;
 mod echo;
 mod engine;

@@ -1,7 +1,7 @@
 //! The calendar against an oracle that asks the wall clock minute by minute, and adding against measuring.
 
 use super::*;
-use crate::sla::dice::Dice;
+use crate::sla::dice::{Dice, YEARS, zones};
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 type Minutes = (i32, i32);
 
 /// A calendar as the oracle sees it.
-struct Plan {
+pub(crate) struct Plan {
     zone: String,
     week: [Vec<Minutes>; 7],
     holidays: Vec<Date>,
@@ -27,7 +27,7 @@ fn list_of(windows: &[Minutes]) -> String {
 }
 
 impl Plan {
-    fn draw(dice: &mut Dice, zone: &str, around: Date) -> Self {
+    pub fn draw(dice: &mut Dice, zone: &str, around: Date) -> Self {
         let may_pass_midnight = dice.one_in(3);
         let mut week: [Vec<Minutes>; 7] = std::array::from_fn(|_| windows(dice, may_pass_midnight));
         if week.iter().all(Vec::is_empty) {
@@ -45,7 +45,7 @@ impl Plan {
         Self { zone: zone.to_owned(), week, holidays, exceptions }
     }
 
-    fn toml(&self) -> String {
+    pub fn toml(&self) -> String {
         let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
         let week =
             days.iter().zip(&self.week).map(|(day, windows)| format!("{day} = {}\n", list_of(windows)));
@@ -61,7 +61,7 @@ impl Plan {
     }
 
     /// Whether work goes on when the wall clock shows this.
-    fn works(&self, day: Date, minute: i32) -> bool {
+    pub fn works(&self, day: Date, minute: i32) -> bool {
         if let Some((_, own)) = self.exceptions.iter().find(|(exception, _)| *exception == day) {
             return own.iter().any(|(open, close)| (*open..*close).contains(&minute));
         }
@@ -104,33 +104,25 @@ fn windows(dice: &mut Dice, may_pass_midnight: bool) -> Vec<Minutes> {
     windows
 }
 
-/// A transition of the zone between 2011 and 2035, or any instant where it has none.
-fn moment(dice: &mut Dice, zone: &TimeZone) -> Timestamp {
-    let from = at("2011-01-01T00:00:00Z");
-    let span = at("2035-12-31T00:00:00Z").as_second() - from.as_second();
-    let random = Timestamp::from_second(from.as_second() + dice.below(span as u64) as i64).unwrap();
-    let next = zone.following(random).next().map(|transition| transition.timestamp());
-    next.filter(|next| next.as_second() < from.as_second() + span && !dice.one_in(4)).unwrap_or(random)
-}
-
 fn on_the_minute(second: i64) -> i64 {
     second - second.rem_euclid(60)
 }
 
 #[test]
 fn measuring_agrees_with_stepping_minutes_in_every_zone() {
-    let zones: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+    let zones = zones();
     assert!(zones.len() > 300, "this machine has no time zone database");
     for case in 0..Dice::cases(600) {
         let mut dice = Dice::new(case);
         let name = &zones[case as usize % zones.len()];
         let zone = TimeZone::get(name).unwrap();
-        let moment = moment(&mut dice, &zone);
-        let plan = Plan::draw(&mut dice, name, zone.to_datetime(moment).date());
+        let moment = dice.moment(&zone);
+        let day = zone.to_datetime(Timestamp::from_second(moment).unwrap()).date();
+        let plan = Plan::draw(&mut dice, name, day);
         let calendar = calendar(&plan.toml());
         let longest = if dice.one_in(10) { 13 } else { 3 };
         let days = 1 + dice.below(longest) as i64;
-        let from = on_the_minute(moment.as_second() - dice.below(days as u64 * 86_400) as i64);
+        let from = on_the_minute(moment - dice.below(days as u64 * 86_400) as i64);
         let to = from + on_the_minute(dice.below(days as u64 * 86_400) as i64 + 3_600);
         let (start, end) = (Timestamp::from_second(from).unwrap(), Timestamp::from_second(to).unwrap());
         let measured = calendar.seconds_between(start, end);
@@ -159,10 +151,11 @@ fn every_transition_of_every_zone_is_measured_like_the_wall_clock() {
     let week = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
     let hours = "[\"00:00-00:30\", \"01:15-02:15\", \"02:30-03:10\", \"22:30-23:45\"]";
     let windows = [(0, 30), (75, 135), (150, 190), (1_350, 1_425)];
-    let from = at("2011-01-01T00:00:00Z");
+    let (from, until) =
+        (Timestamp::from_second(YEARS.start).unwrap(), Timestamp::from_second(YEARS.end).unwrap());
     let long_run = Dice::cases(0) > 10_000;
-    for name in jiff::tz::db().available() {
-        let zone = TimeZone::get(name.as_str()).unwrap();
+    for name in zones() {
+        let zone = TimeZone::get(name).unwrap();
         let days: String = week.iter().map(|day| format!("{day} = {hours}\n")).collect();
         let calendar = calendar(&format!("zone = \"{name}\"\n[week]\n{days}"));
         let plan = Plan {
@@ -171,7 +164,6 @@ fn every_transition_of_every_zone_is_measured_like_the_wall_clock() {
             holidays: Vec::new(),
             exceptions: Vec::new(),
         };
-        let until = at("2035-12-31T00:00:00Z");
         let all = zone.following(from).map(|transition| transition.timestamp()).take_while(|at| *at < until);
         let checked: Vec<Timestamp> = if long_run { all.collect() } else { all.take(2).collect() };
         for transition in checked {

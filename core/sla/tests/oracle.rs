@@ -1,12 +1,15 @@
-//! Clocks against an oracle that asks minute by minute what the case was doing, and against shuffled news.
+//! Clocks against an oracle that steps minutes and event instants and asks what the case and the wall clock were doing,
+//! and against shuffled news.
 
 use super::*;
+use crate::calendar::tests::oracle::Plan;
 use crate::sla::dice::Dice;
+use jiff::tz::TimeZone;
 
-/// A random history on whole minutes, within two weeks.
+/// A random history within two weeks.
 struct History {
     opened: i64,
-    /// Minute after the opening, and what happened.
+    /// Seconds of the epoch, and what happened; in order, no two at once.
     acts: Vec<(i64, Act)>,
     now: i64,
 }
@@ -19,18 +22,35 @@ enum Act {
     Agent,
 }
 
+/// A stretch in which nothing happens and no minute ends.
+struct Piece {
+    from: i64,
+    seconds: i64,
+    works: bool,
+    status: Status,
+}
+
+const SPAN: u64 = 14 * 86_400;
+
 impl History {
-    fn draw(dice: &mut Dice) -> Self {
-        // From early March 2026 on: the clocks of Europe change within reach.
-        let opened = at("00:00").as_second() + 60 * dice.below(30 * 1_440) as i64;
-        let span = 1 + dice.below(14 * 1_440 - 1);
-        let mut minutes: Vec<i64> = (0..dice.below(12)).map(|_| 1 + dice.below(span) as i64).collect();
-        minutes.sort_unstable();
-        minutes.dedup();
+    /// With `around` within it. Half of the acts are on whole minutes, where windows begin and end.
+    fn draw(dice: &mut Dice, around: i64) -> Self {
+        let span = 60 + dice.below(SPAN - 60) as i64;
+        let opened = around - dice.below(span as u64) as i64;
+        let opened = if dice.one_in(2) { opened - opened.rem_euclid(60) } else { opened };
+        let mut instants: Vec<i64> = (0..dice.below(12))
+            .map(|_| {
+                let at = opened + 1 + dice.below(span as u64 - 1) as i64;
+                if dice.one_in(2) { at - at.rem_euclid(60) } else { at }
+            })
+            .filter(|at| *at > opened)
+            .collect();
+        instants.sort_unstable();
+        instants.dedup();
         let mut status = Status::New;
-        let acts = minutes
+        let acts = instants
             .into_iter()
-            .map(|minute| {
+            .map(|at| {
                 let act = match dice.below(6) {
                     0 => Act::Customer,
                     1 => Act::Agent,
@@ -40,19 +60,20 @@ impl History {
                         Act::Status(status)
                     }
                 };
-                (minute, act)
+                (at, act)
             })
             .collect();
-        Self { opened, acts, now: opened + 60 * span as i64 }
+        Self { opened, acts, now: opened + span }
     }
 
     fn state(&self) -> CaseState {
         let mut state = case_of(&["09:00 created"]);
-        let when = |minute: i64| Timestamp::from_second(self.opened + 60 * minute).unwrap();
-        state.events[0].at = when(0);
-        state.case.opened_at = when(0);
-        state.case.updated_at = when(0);
-        for (nth, (minute, act)) in self.acts.iter().enumerate() {
+        let when = |second: i64| Timestamp::from_second(second).unwrap();
+        state.events[0].at = when(self.opened);
+        state.events[0].seen_at = when(self.opened);
+        state.case.opened_at = when(self.opened);
+        state.case.updated_at = when(self.opened);
+        for (nth, (second, act)) in self.acts.iter().enumerate() {
             let (actor, kind) = match act {
                 Act::Customer => (Actor::Customer, EventKind::Replied { public: true, signals: Vec::new() }),
                 Act::Agent => (Actor::Agent, EventKind::Replied { public: true, signals: Vec::new() }),
@@ -65,7 +86,7 @@ impl History {
                     (Actor::Agent, EventKind::StatusChanged { from, to: *to })
                 }
             };
-            let at = when(*minute);
+            let at = when(*second);
             state.events.push(TimelineEvent {
                 id: format!("a{nth}"),
                 at,
@@ -79,32 +100,46 @@ impl History {
         state
     }
 
-    /// The status in the minute that begins at an instant.
+    /// The status just after an instant.
     fn status(&self, second: i64) -> Status {
-        let past = self.acts.iter().take_while(|(minute, _)| self.opened + 60 * minute <= second);
+        let past = self.acts.iter().take_while(|(at, _)| *at <= second);
         let changes =
             past.filter_map(|(_, act)| if let Act::Status(status) = act { Some(*status) } else { None });
         changes.last().unwrap_or(Status::New)
     }
 
     fn priority(&self, second: i64) -> u8 {
-        let past = self.acts.iter().take_while(|(minute, _)| self.opened + 60 * minute <= second);
+        let past = self.acts.iter().take_while(|(at, _)| *at <= second);
         let changes = past.filter_map(|(_, act)| if let Act::Priority(to) = act { Some(*to) } else { None });
         changes.last().unwrap_or(3)
     }
 
-    /// Minutes since `from` in which the clock counts, and those in which it is paused: from, counted, paused, off hours.
-    fn minutes(&self, calendar: &Calendar, from: i64, paused_in: &[Status]) -> (i64, i64, i64) {
+    /// Steps of a minute or less from the opening to now.
+    fn pieces(&self, plan: &Plan, zone: &TimeZone) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut from = self.opened;
+        while from < self.now {
+            let act = self.acts.iter().map(|(at, _)| *at).find(|at| *at > from);
+            let minute = from - from.rem_euclid(60) + 60;
+            let to = minute.min(self.now).min(act.unwrap_or(self.now));
+            let shown = zone.to_datetime(Timestamp::from_second(from).unwrap());
+            let works = plan.works(shown.date(), i32::from(shown.hour()) * 60 + i32::from(shown.minute()));
+            pieces.push(Piece { from, seconds: to - from, works, status: self.status(from) });
+            from = to;
+        }
+        pieces
+    }
+
+    /// Seconds since `from` in which a clock that stops with the case counts, is paused, is outside the hours.
+    fn sums(&self, pieces: &[Piece], from: i64, paused_in: &[Status]) -> (i64, i64, i64) {
         let (mut counted, mut paused, mut off) = (0, 0, 0);
         let end = self.end();
-        for second in (from..end).step_by(60) {
-            let status = self.status(second);
-            if !status.is_open() || paused_in.contains(&status) {
-                paused += 1;
-            } else if calendar.is_open(Timestamp::from_second(second).unwrap()) {
-                counted += 1;
-            } else {
-                off += 1;
+        for piece in pieces.iter().filter(|piece| (from..end).contains(&piece.from)) {
+            let is_paused = !piece.status.is_open() || paused_in.contains(&piece.status);
+            match (is_paused, piece.works) {
+                (true, _) => paused += piece.seconds,
+                (false, true) => counted += piece.seconds,
+                (false, false) => off += piece.seconds,
             }
         }
         (counted, paused, off)
@@ -114,10 +149,10 @@ impl History {
     fn end(&self) -> i64 {
         let mut end = self.now;
         let mut was_open = true;
-        for (minute, act) in &self.acts {
+        for (at, act) in &self.acts {
             if let Act::Status(status) = act {
                 if was_open && !status.is_open() {
-                    end = self.opened + 60 * minute;
+                    end = *at;
                 } else if status.is_open() {
                     end = self.now;
                 }
@@ -130,10 +165,10 @@ impl History {
     fn last_reopening(&self) -> Option<i64> {
         let mut last = None;
         let mut was_open = true;
-        for (minute, act) in &self.acts {
+        for (at, act) in &self.acts {
             if let Act::Status(status) = act {
                 if !was_open && status.is_open() {
-                    last = Some(self.opened + 60 * minute);
+                    last = Some(*at);
                 }
                 was_open = status.is_open();
             }
@@ -142,46 +177,54 @@ impl History {
     }
 }
 
-/// A policy after Zendesk's, its calendar, and the target in seconds of all priorities but the first.
-fn policy_of(dice: &mut Dice, reopen: &str) -> (PolicySet, Arc<Calendar>, i64) {
-    let zones = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "UTC"];
-    let zone = zones[dice.below(5) as usize];
-    let windows = ["\"09:00-17:00\"", "\"22:00-06:00\"", "\"00:00-24:00\"", "\"01:30-02:30\"", ""];
-    let days: String = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-        .iter()
-        .map(|day| {
-            format!("{day} = [{}]\n", windows[dice.below(5) as usize % if *day == "tue" { 1 } else { 5 }])
-        })
-        .collect();
-    let days = if days.contains("22:00") {
-        days.replace("\"00:00-24:00\"", "\"07:00-22:00\"").replace("\"01:30-02:30\"", "\"06:30-07:30\"")
-    } else {
-        days
-    };
-    let hours = 1 + dice.below(30);
-    let set = policies(&format!(
-        "[calendars.c]\nzone = \"{zone}\"\n[calendars.c.week]\n{days}\n\
-         [[sla]]\nname = \"a\"\nlike = \"zendesk\"\ncalendar = \"c\"\non_reopen = \"{reopen}\"\n\
-         [sla.resolution]\nany = \"{hours}h\"\np1 = \"1h\"\n[sla.agent_work]\nany = \"{hours}h\"\n[sla.requester_wait]\n[sla.next_reply]\nany = \"2h\""
-    ));
-    let calendar = set.current.calendars.get("c").unwrap().clone();
-    (set, calendar, hours as i64 * HOUR)
+/// A random calendar in a random zone, a policy after one vendor's with it, and a history about a change of its clocks.
+struct Drawn {
+    zone: TimeZone,
+    plan: Plan,
+    set: PolicySet,
+    /// Seconds of the target of all priorities but the first.
+    any: i64,
+    history: History,
+}
+
+impl Drawn {
+    fn new(dice: &mut Dice, reopen: &str) -> Self {
+        let (name, zone) = dice.zone();
+        let moment = dice.moment(&zone);
+        let day = zone.to_datetime(Timestamp::from_second(moment).unwrap()).date();
+        let plan = Plan::draw(dice, name, day);
+        let calendar = plan
+            .toml()
+            .replace("[week]", "[calendars.c.week]")
+            .replace("[exceptions]", "[calendars.c.exceptions]");
+        let hours = 1 + dice.below(30) as i64;
+        let set = policies(&format!(
+            "[calendars.c]\n{calendar}\n\
+             [[sla]]\nname = \"a\"\nlike = \"zendesk\"\ncalendar = \"c\"\non_reopen = \"{reopen}\"\n\
+             [sla.resolution]\nany = \"{hours}h\"\np1 = \"1h\"\n[sla.agent_work]\nany = \"{hours}h\"\n[sla.requester_wait]\n[sla.next_reply]\nany = \"2h\""
+        ));
+        let history = History::draw(dice, moment);
+        Self { zone, plan, set, any: hours * HOUR, history }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.history.now).unwrap()
+    }
 }
 
 #[test]
-fn clocks_agree_with_stepping_minutes() {
+fn clocks_agree_with_stepping_minutes_and_events() {
     for case in 0..Dice::cases(400) {
         let mut dice = Dice::new(case);
         let reopen = if dice.one_in(2) { "resume" } else { "new_cycle" };
-        let (set, calendar, any) = policy_of(&mut dice, reopen);
-        let history = History::draw(&mut dice);
-        let now = Timestamp::from_second(history.now).unwrap();
-        let state = history.state();
+        let drawn = Drawn::new(&mut dice, reopen);
+        let history = &drawn.history;
         let from = match reopen {
             "new_cycle" => history.last_reopening().unwrap_or(history.opened),
             _ => history.opened,
         };
-        let all = lives(&set, &state, now);
+        let all = lives(&drawn.set, &history.state(), drawn.now());
+        let pieces = history.pieces(&drawn.plan, &drawn.zone);
         let waits: [(&str, &[Status]); 3] = [
             ("resolution", &[]),
             ("agent_work", &[Status::Pending, Status::OnHold]),
@@ -189,14 +232,13 @@ fn clocks_agree_with_stepping_minutes() {
         ];
         for (clock, paused_in) in waits {
             let life = all.iter().rfind(|life| life.reading.clock == clock).unwrap();
-            let expected = history.minutes(&calendar, from, paused_in);
             let seen = (life.reading.elapsed_seconds, life.paused_seconds, life.off_hours_seconds);
-            assert_eq!((seen.0 / 60, seen.1 / 60, seen.2 / 60), expected, "case {case} {clock} {reopen}");
+            assert_eq!(seen, history.sums(&pieces, from, paused_in), "case {case} {clock} {reopen}");
             assert_eq!(seen.0 + seen.1 + seen.2, life.wall_seconds, "case {case} {clock}");
             assert_eq!(life.reading.started_at.as_second(), from, "case {case} {clock}");
-            verdict(case, &history, &life.reading);
+            verdict(case, history, &life.reading);
             if clock == "resolution" && history.status(history.now).is_open() {
-                let expected = if history.priority(history.now) == 1 { 3_600 } else { any };
+                let expected = if history.priority(history.now) == 1 { HOUR } else { drawn.any };
                 assert_eq!(life.reading.target_seconds, Some(expected), "case {case}");
             }
         }
@@ -224,14 +266,14 @@ fn verdict(case: u64, history: &History, reading: &ClockReading) {
 fn next_reply_agrees_with_reading_the_messages() {
     for case in 0..Dice::cases(400) {
         let mut dice = Dice::new(case ^ 0xa5a5);
-        let (set, calendar, _) = policy_of(&mut dice, "resume");
-        let history = History::draw(&mut dice);
-        let now = Timestamp::from_second(history.now).unwrap();
+        let drawn = Drawn::new(&mut dice, "resume");
+        let history = &drawn.history;
+        let pieces = history.pieces(&drawn.plan, &drawn.zone);
         let mut expected: Vec<(i64, i64)> = Vec::new();
         let mut open: Option<i64> = None;
-        for (minute, act) in &history.acts {
-            let second = history.opened + 60 * minute;
-            let was_open = history.status(second - 60).is_open();
+        for (second, act) in &history.acts {
+            let second = *second;
+            let was_open = history.status(second - 1).is_open();
             match act {
                 Act::Customer => {
                     open.get_or_insert(second);
@@ -247,14 +289,12 @@ fn next_reply_agrees_with_reading_the_messages() {
         let counted: Vec<(i64, i64)> = expected
             .iter()
             .map(|(from, to)| {
-                let counts = |second: &i64| {
-                    history.status(*second).is_open()
-                        && calendar.is_open(Timestamp::from_second(*second).unwrap())
-                };
-                (*from, (*from..*to).step_by(60).filter(counts).count() as i64 * 60)
+                let within = pieces.iter().filter(|piece| (*from..*to).contains(&piece.from));
+                let counting = within.filter(|piece| piece.works && piece.status.is_open());
+                (*from, counting.map(|piece| piece.seconds).sum())
             })
             .collect();
-        let seen: Vec<(i64, i64)> = lives(&set, &history.state(), now)
+        let seen: Vec<(i64, i64)> = lives(&drawn.set, &history.state(), drawn.now())
             .into_iter()
             .filter(|life| life.reading.clock == "next_reply")
             .map(|life| (life.reading.started_at.as_second(), life.reading.elapsed_seconds))
@@ -268,10 +308,9 @@ fn the_order_of_news_does_not_matter() {
     for case in 0..Dice::cases(200) {
         let mut dice = Dice::new(case ^ 0x0dd5);
         let reopen = if dice.one_in(2) { "resume" } else { "new_cycle" };
-        let (set, _, _) = policy_of(&mut dice, reopen);
-        let history = History::draw(&mut dice);
-        let now = Timestamp::from_second(history.now).unwrap();
-        let ordered = history.state();
+        let drawn = Drawn::new(&mut dice, reopen);
+        let (set, now) = (&drawn.set, drawn.now());
+        let ordered = drawn.history.state();
         let mut shuffled = ordered.clone();
         shuffled.events.clear();
         let mut news = ordered.events.clone();
@@ -289,7 +328,7 @@ fn the_order_of_news_does_not_matter() {
                 news.swap_remove(one);
             }
         }
-        assert_eq!(read_clocks(&set, &shuffled, now), read_clocks(&set, &ordered, now), "case {case}");
+        assert_eq!(read_clocks(set, &shuffled, now), read_clocks(set, &ordered, now), "case {case}");
     }
 }
 
@@ -297,18 +336,17 @@ fn the_order_of_news_does_not_matter() {
 fn a_clock_is_due_when_it_says_and_not_a_second_earlier() {
     for case in 0..Dice::cases(200) {
         let mut dice = Dice::new(case ^ 0xd0e);
-        let (set, _, _) = policy_of(&mut dice, "resume");
-        let history = History::draw(&mut dice);
-        let now = Timestamp::from_second(history.now).unwrap();
-        let state = history.state();
-        for reading in read_clocks(&set, &state, now) {
+        let drawn = Drawn::new(&mut dice, "resume");
+        let (set, now) = (&drawn.set, drawn.now());
+        let state = drawn.history.state();
+        for reading in read_clocks(set, &state, now) {
             let (Some(due), ClockState::Running) = (reading.due_at, &reading.state) else { continue };
             if due <= now {
                 continue;
             }
             let before = due.checked_sub(jiff::SignedDuration::from_secs(1)).unwrap();
             let at = |instant| {
-                let all = read_clocks(&set, &state, instant);
+                let all = read_clocks(set, &state, instant);
                 all.into_iter().find(|other| other.clock == reading.clock).unwrap().breached_at
             };
             assert_eq!((at(before), at(due)), (None, Some(due)), "case {case} {}", reading.clock);

@@ -2,6 +2,46 @@
 
 use super::*;
 
+/// A clock with one target in a week of hours, after a preset.
+fn in_hours(preset: &str, days: &[(&str, &str)], clock: &str, target: &str) -> PolicySet {
+    let week: String = days.iter().map(|(day, hours)| format!("{day} = \"{hours}\"\n")).collect();
+    policies(&format!(
+        "[calendars.hours]\nzone = \"UTC\"\n[calendars.hours.week]\n{week}\
+         [[sla]]\nname = \"a\"\ncalendar = \"hours\"\nlike = \"{preset}\"\n[sla.{clock}]\nany = \"{target}\""
+    ))
+}
+
+const WORKING_DAYS: [&str; 5] = ["mon", "tue", "wed", "thu", "fri"];
+
+#[test]
+fn vector_1_a_day_is_24_working_hours() {
+    let set = in_hours("servicenow", &WORKING_DAYS.map(|day| (day, "09:00-17:00")), "resolution", "1d");
+    let state = case_of(&["09:00 created"]);
+    assert_eq!(read(&set, &state, "resolution", "09:00").due_at, Some(at("wed 17:00")));
+}
+
+#[test]
+fn vector_7_a_first_response_over_the_weekend() {
+    let set = in_hours("zendesk", &WORKING_DAYS.map(|day| (day, "09:00-17:00")), "first_response", "1h");
+    let state = case_of(&["fri 16:30 created"]);
+    assert_eq!(read(&set, &state, "first_response", "fri 16:30").due_at, Some(at("mon2 09:30")));
+}
+
+#[test]
+fn vector_8_four_hours_over_the_night() {
+    let set = in_hours("zendesk", &WORKING_DAYS.map(|day| (day, "08:00-18:00")), "resolution", "4h");
+    let state = case_of(&["16:00 created"]);
+    assert_eq!(read(&set, &state, "resolution", "16:00").due_at, Some(at("tue 10:00")));
+}
+
+#[test]
+fn vector_9_other_hours_each_day() {
+    let days = [("mon", "09:00-17:00"), ("tue", "09:00-16:00"), ("thu", "08:00-17:00")];
+    let set = in_hours("jira", &days, "resolution", "16h");
+    let state = case_of(&["11:00 created"]);
+    assert_eq!(read(&set, &state, "resolution", "11:00").due_at, Some(at("thu 11:00")));
+}
+
 #[test]
 fn vector_2_business_and_actual_time() {
     let set = policies(
@@ -139,7 +179,7 @@ fn vector_11_what_each_metric_leaves_out() {
 }
 
 #[test]
-fn vector_14_to_16_a_target_is_used_up_at_the_exact_second() {
+fn vector_16_a_target_is_used_up_at_the_exact_second() {
     let set = like("servicenow", "[sla.resolution]\nany = \"30d calendar time\"");
     let state = case_of(&["09:00 created"]);
     let due: Timestamp = "2026-04-01T09:00:00Z".parse().unwrap();
