@@ -104,7 +104,9 @@ pub async fn tell_status(desk: Arc<Desk>, mut stop: watch::Receiver<bool>) {
     let (clock, never) = (SystemClock::default(), Wake::default());
     let mut next = clock.now();
     while !*stop.borrow() {
-        if clock.now() >= next {
+        let now = clock.now();
+        // Far ahead: the clock was set back.
+        if now >= next || next.duration_since(now) > STATUS_EVERY {
             if let Ok(status) = status(&desk).await {
                 systemd::status(&in_one_line(&status));
             }

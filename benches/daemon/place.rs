@@ -106,7 +106,7 @@ impl Place {
         std::fs::create_dir_all(dir.join("connectors"))?;
         let main = format!(
             "state_dir = {:?}\n[webhook]\nlisten = \"{hooks}\"\n[metrics]\nlisten = \"{pages}\"\n\
-             [control]\nsocket = {:?}\n[log]\nlevel = \"warn\"\n",
+             [control]\nsocket = {:?}\n[log]\nlevel = \"warn\"\n[storage]\nfree_min = \"0%\"\n",
             place.state.path(),
             place.socket(),
         );

@@ -171,7 +171,7 @@ fn write_daemon(
     let settings = format!(
         "# Written by `dutyd demo`.\nstate_dir = \"{shown}/state\"\n\n\
          [webhook]\nlisten = \"{webhooks}\"\n\n[metrics]\nlisten = \"off\"\n\n\
-         [control]\nsocket = \"{shown}/control.sock\"\n\n[log]\nlevel = \"warn\"\n\n\
+         [control]\nsocket = \"{shown}/control.sock\"\n\n[log]\nlevel = \"warn\"\n\n[storage]\nfree_min = \"0%\"\n\n\
          [sandbox]\nclock = \"{control_url}\"\n"
     );
     std::fs::write(dir.join("dutyd.toml"), settings)?;

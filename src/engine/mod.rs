@@ -292,7 +292,7 @@ pub async fn drive(
         match woke {
             Woke::Slept | Woke::Rung => {}
             Woke::Jumped => {
-                shared.sources.values().for_each(|source| source.drop_lease());
+                shared.sources.values().for_each(|source| source.jumped(shared.now()));
                 shared.store.recover(shared.now()).await?;
             }
             Woke::Ended => ended_at = ended_at.or(Some(shared.now())),

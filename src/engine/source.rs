@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex};
 
 /// Our cursor never relies on more overlap than this; it is part of the bound on how late we may learn of a change.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(60);
+/// Deadlines reckoned with another offset than this of the vendor's clock are reckoned anew.
+const OFFSET_CHANGE_MAX: SignedDuration = SignedDuration::from_secs(5);
 /// A lease is renewed when less than this is left of it.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -73,6 +75,10 @@ struct Memory {
     writing: Trouble,
     braked_until: Option<Timestamp>,
     blind_since: Option<Timestamp>,
+    /// Since a jump of our clock we do not know the vendor's time, until the next scan tells it.
+    unsure_since: Option<Timestamp>,
+    /// The vendor's clock against ours, as deadlines were reckoned with.
+    reckoned_offset: SignedDuration,
     paused: bool,
     observing: bool,
     unmarking: bool,
@@ -182,9 +188,25 @@ impl Source {
         lock(&self.memory).poll_at
     }
 
+    /// Our clock jumped: what was to wait until an instant of it waits no longer, and the vendor's time is not known
+    /// before it is heard again.
+    pub fn jumped(&self, now: Timestamp) {
+        let mut memory = lock(&self.memory);
+        (memory.lease, memory.poll_at, memory.braked_until) = (None, None, None);
+        (memory.reading.again_at, memory.writing.again_at) = (None, None);
+        memory.caught_up_at = memory.caught_up_at.map(|at| at.min(now));
+        memory.unsure_since = Some(now);
+    }
+
     /// A scan that began at `begun` has reached its end.
     pub fn caught_up(&self, begun: Timestamp, now: Timestamp) {
+        let offset = self.offset();
         let mut memory = lock(&self.memory);
+        if (offset - memory.reckoned_offset).abs() > OFFSET_CHANGE_MAX {
+            memory.reckoned_offset = offset;
+            self.note_judged_blind();
+        }
+        memory.unsure_since = None;
         memory.caught_up_at = Some(begun);
         memory.poll_at = Some(retry::after(now, self.setup.poll_interval));
         if let Some(since) = memory.blind_since.take() {
@@ -250,7 +272,7 @@ impl Source {
         let mut memory = lock(&self.memory);
         let seen = memory.caught_up_at.filter(|_| !memory.paused)?;
         if now.duration_since(seen) <= bound {
-            return None;
+            return memory.unsure_since;
         }
         if memory.blind_since.is_none() {
             memory.blind_since = Some(seen);

@@ -24,25 +24,22 @@ const WAIT_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 /// The allowance of one source.
 pub struct Allowance {
-    clock: Arc<dyn Clock>,
-    started_at: Timestamp,
+    clock: GovernedClock,
     all: Limiter,
     reads: Limiter,
     backfill: Limiter,
-    told: Mutex<Option<Budget>>,
+    /// What the vendor said last, and when.
+    told: Mutex<Option<(Budget, Timestamp)>>,
 }
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, GovernedClock, NoOpMiddleware<Moment>>;
 
 impl Allowance {
     pub fn new(per_minute: u32, clock: Arc<dyn Clock>) -> Self {
-        let started_at = clock.now();
-        let limiter = |share: f64| {
-            let quota = quota(per_minute, share);
-            RateLimiter::direct_with_clock(quota, GovernedClock { clock: clock.clone(), started_at })
-        };
+        let clock = GovernedClock::new(clock);
+        let limiter = |share: f64| RateLimiter::direct_with_clock(quota(per_minute, share), clock.clone());
         let (all, reads, backfill) = (limiter(1.0), limiter(HOT_SHARE), limiter(BACKFILL_SHARE));
-        Self { clock, started_at, all, reads, backfill, told: Mutex::new(None) }
+        Self { clock, all, reads, backfill, told: Mutex::new(None) }
     }
 
     /// Takes one request out of the allowance, or says from when on there is one again.
@@ -61,22 +58,24 @@ impl Allowance {
 
     /// Remembers what the vendor said is left.
     pub fn told(&self, budget: Budget) {
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(budget);
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some((budget, self.clock.wall()));
     }
 
     /// What the vendor last said.
     pub fn last_told(&self) -> Option<Budget> {
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).map(|(budget, _)| budget)
     }
 
     /// Whether what the vendor says is left is enough for this lane: the same shares are kept for writing back.
     fn vendor_allows(&self, lane: Lane) -> Result<(), Timestamp> {
-        let now = self.clock.now();
-        let Some(Budget { limit, remaining: Some(remaining), resets_at: Some(resets_at) }) = self.last_told()
+        let now = self.clock.wall();
+        let told = *self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((Budget { limit, remaining: Some(remaining), resets_at: Some(resets_at) }, told_at)) = told
         else {
             return Ok(());
         };
-        if resets_at <= now {
+        // Said by a clock that was set back since, the end is anywhere.
+        if resets_at <= now || told_at > now {
             return Ok(());
         }
         let share_kept = match lane {
@@ -89,8 +88,9 @@ impl Allowance {
     }
 
     fn instant(&self, moment: Moment) -> Timestamp {
-        let since = SignedDuration::from_nanos(i64::try_from(moment.0).unwrap_or(i64::MAX));
-        self.started_at.saturating_add(since).unwrap_or(Timestamp::MAX)
+        let ahead = moment.0.saturating_sub(self.clock.now().0);
+        let ahead = SignedDuration::from_nanos(i64::try_from(ahead).unwrap_or(i64::MAX));
+        self.clock.wall().saturating_add(ahead).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -107,24 +107,34 @@ fn quota(per_minute: u32, share: f64) -> Quota {
 /// Requests at once that even a small allowance permits: one batch of cases needs a few in a row.
 const BURST_MIN: u32 = 10;
 
-/// Our clock in governor's terms. Governor expects time that never goes back; a step back reads as standing still.
+/// Our clock in governor's terms. Governor expects time that never goes back: a step back is left out.
+#[derive(Clone)]
 struct GovernedClock {
     clock: Arc<dyn Clock>,
-    started_at: Timestamp,
+    /// Wall time at the last look, and the nanoseconds that had passed.
+    passed: Arc<Mutex<(Timestamp, u64)>>,
+}
+
+impl GovernedClock {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        let passed = Arc::new(Mutex::new((clock.now(), 0)));
+        Self { clock, passed }
+    }
+
+    fn wall(&self) -> Timestamp {
+        self.clock.now()
+    }
 }
 
 impl GovernorClock for GovernedClock {
     type Instant = Moment;
 
     fn now(&self) -> Moment {
-        let since = self.clock.now().duration_since(self.started_at);
-        Moment(u64::try_from(since.as_nanos()).unwrap_or(0))
-    }
-}
-
-impl Clone for GovernedClock {
-    fn clone(&self) -> Self {
-        Self { clock: self.clock.clone(), started_at: self.started_at }
+        let wall = self.wall();
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = wall.duration_since(passed.0).as_nanos();
+        *passed = (wall, passed.1.saturating_add(u64::try_from(since).unwrap_or(0)));
+        Moment(passed.1)
     }
 }
 

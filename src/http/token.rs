@@ -84,6 +84,7 @@ impl TokenKeeper {
         }
         if let Some((reason, until)) = &held.refused
             && now < *until
+            && until.duration_since(now) <= REFUSED_FOR
         {
             return Err(TransportError::SignedOut { reason: reason.clone() });
         }

@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Of a large disk, no more than this is kept free for its part.
+const PART_BYTES_MAX: u64 = 2_000_000_000;
+
 /// What must stay free of a disk before more is taken in: a part of it, or so many bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
@@ -17,7 +20,7 @@ const UNITS: [(&str, u64); 3] = [("MB", 1_000_000), ("GB", 1_000_000_000), ("TB"
 impl FreeMin {
     pub fn of(self, disk_bytes: u64) -> u64 {
         match self {
-            FreeMin::Percent(percent) => disk_bytes / 100 * percent,
+            FreeMin::Percent(percent) => (disk_bytes / 100 * percent).min(PART_BYTES_MAX),
             FreeMin::Bytes(bytes) => bytes,
         }
     }

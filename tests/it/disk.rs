@@ -112,7 +112,7 @@ async fn a_full_disk_sends_webhooks_away_says_so_and_goes_on_once_there_is_room(
 #[tokio::test(flavor = "multi_thread")]
 async fn with_too_little_free_webhooks_are_sent_away_and_work_goes_on() {
     let rig = Rig::new().await;
-    rig.setting("[storage]\nfree_min = \"99%\"\n");
+    rig.keeping_free("900TB");
     let cases = rig.import().await;
     let daemon = rig.start(&Environment::new());
     let came = rig.hammer("short", 2, 5, &cases).await;

@@ -23,6 +23,7 @@ mod run;
 mod security;
 mod servicenow;
 mod shim;
+mod steps;
 mod store;
 mod tidy;
 mod webhooks;

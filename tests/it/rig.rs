@@ -36,13 +36,18 @@ pub struct Rig {
     pub hooks: SocketAddr,
     pub pages: SocketAddr,
     secret: Arc<Vec<u8>>,
-    _sandbox: Running,
+    pub sandbox: Running,
 }
 
 impl Rig {
     pub async fn new() -> Self {
+        Self::beside(Options::default()).await
+    }
+
+    /// Beside a sandbox of this kind.
+    pub async fn beside(options: Options) -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let options = Options { calm: true, cases: CASES, live: false, listen, ..Options::default() };
+        let options = Options { calm: true, cases: CASES, live: false, listen, ..options };
         let sandbox = Sandbox::start(options).await.expect("a sandbox");
         let vendor = &sandbox.endpoints()["servicenow"];
         let word = |key: &str| vendor[key].as_str().expect(key).to_owned();
@@ -58,7 +63,7 @@ impl Rig {
             "dutyd.toml",
             &format!(
                 "state_dir = {:?}\nmode = \"write\"\npoll_interval = \"5s\"\n[webhook]\nlisten = \"{hooks}\"\n\
-                 [metrics]\nlisten = \"{pages}\"\n[control]\nsocket = {:?}\n",
+                 [metrics]\nlisten = \"{pages}\"\n[storage]\nfree_min = \"0%\"\n[control]\nsocket = {:?}\n",
                 dir.path().join("state"),
                 dir.path().join("control.sock")
             ),
@@ -74,7 +79,7 @@ impl Rig {
             ),
         );
         let secret = Arc::new(word("webhook_secret").into_bytes());
-        Self { dir, hooks, pages, secret, _sandbox: sandbox }
+        Self { dir, hooks, pages, secret, sandbox }
     }
 
     pub fn state_dir(&self) -> PathBuf {
@@ -85,11 +90,11 @@ impl Rig {
         self.dir.path().join(name)
     }
 
-    /// Adds to `dutyd.toml`.
-    pub fn setting(&self, text: &str) {
+    /// What the next start keeps free on its disk.
+    pub fn keeping_free(&self, least: &str) {
         let path = self.file("dutyd.toml");
         let before = std::fs::read_to_string(&path).expect("settings");
-        std::fs::write(path, before + text).expect("settings");
+        std::fs::write(path, before.replace("\"0%\"", &format!("{least:?}"))).expect("settings");
     }
 
     /// Starts the daemon and waits until it is ready.
@@ -134,7 +139,8 @@ impl Rig {
 
     /// Asks until it is so: the daemon works while we ask, each question is a process of its own.
     pub fn until(&self, arguments: &[&str], so: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..600 {
+        let began = now();
+        while now().duration_since(began).unsigned_abs() < PATIENCE {
             let value = self.json(arguments);
             if so(&value) {
                 return value;

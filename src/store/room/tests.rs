@@ -22,6 +22,11 @@ fn free_space_is_a_part_of_the_disk_or_a_size() {
 }
 
 #[test]
+fn of_a_large_disk_no_large_part_is_kept_free() {
+    assert_eq!(FreeMin::Percent(5).of(10_000_000_000_000), 2_000_000_000);
+}
+
+#[test]
 fn a_shortage_says_how_much_is_left_and_what_to_do() {
     let room = |free_bytes, full| Room { free_bytes, least_bytes: 50_000_000, full };
     assert_eq!(room(50_000_000, false).shortage(), None);

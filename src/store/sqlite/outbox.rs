@@ -313,6 +313,18 @@ fn settle_one(db: &Connection, settlement: &Settlement, newer: bool, now: Timest
     Ok(())
 }
 
+/// Writes that were counted in minutes yet to come were made before the clock was set back.
+pub fn pull_back(db: &Connection, now: Timestamp) -> Result<()> {
+    let minute = ms(now).div_euclid(MINUTE_MS);
+    db.execute(
+        "INSERT INTO spent SELECT source, ?1, sum(writes) FROM spent WHERE minute > ?1 GROUP BY source
+         ON CONFLICT DO UPDATE SET writes = writes + excluded.writes",
+        [minute],
+    )?;
+    db.execute("DELETE FROM spent WHERE minute > ?1", [minute])?;
+    Ok(())
+}
+
 fn note_writes(db: &Connection, source: i64, records: i64, now: Timestamp) -> Result<()> {
     if records > 0 {
         db.prepare_cached(

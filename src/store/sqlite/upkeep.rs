@@ -31,7 +31,10 @@ pub fn recover(db: &Connection, now: Timestamp) -> Result<()> {
         "UPDATE outbox SET stage = 4, token = NULL, ready_at = min(ready_at, ?1) WHERE stage = 3",
         [quiet_until],
     )?;
-    Ok(())
+    // If the clock was set back, what was to wait until an instant of it would wait for hours.
+    db.execute("UPDATE outbox SET ready_at = ?1 WHERE stage IN (2, 4) AND ready_at > ?1", [quiet_until])?;
+    db.execute("UPDATE hint SET ready_at = ?1 WHERE ready_at > ?1", [quiet_until])?;
+    outbox::pull_back(db, now)
 }
 
 /// The database is an older copy: nothing it says about writes or cursors can be relied on. All sources are read from
