@@ -105,7 +105,7 @@ fn event(index: usize) -> TimelineEvent {
     let at = start() + SignedDuration::from_hours(index as i64);
     let replied = |public| EventKind::Replied { public, signals: Vec::new() };
     let (actor, kind) = match index % 7 {
-        _ if index == 0 => (Actor::Customer, EventKind::Created),
+        _ if index == 0 => (Actor::Customer, EventKind::Created { signals: Vec::new() }),
         0 => (Actor::Agent, EventKind::PriorityChanged { from: Some(Priority(3)), to: Some(Priority(2)) }),
         1 => (Actor::Agent, EventKind::StatusChanged { from: Status::Open, to: Status::Pending }),
         2 => (Actor::Customer, replied(true)),

@@ -5,7 +5,6 @@
 
 use crate::case::CaseChange;
 use crate::policy::SignalDoc;
-use crate::timeline::EventKind;
 use aho_corasick::AhoCorasick;
 
 /// The most bytes of one message that are looked at.
@@ -102,11 +101,11 @@ impl Lexicon {
         found.into_iter().map(str::to_owned).collect()
     }
 
-    /// Turns the texts of a change into signals on its messages, and drops the texts.
+    /// Turns the texts of a change into signals on its opening and its messages, and drops the texts.
     pub fn distill(&self, change: &mut CaseChange) {
         for (id, text) in std::mem::take(&mut change.texts) {
             let Some(event) = change.events.iter_mut().find(|event| event.id == id) else { continue };
-            if let EventKind::Replied { signals, .. } = &mut event.kind {
+            if let Some(signals) = event.kind.signals_mut() {
                 *signals = self.signals_in(&text);
             }
         }
@@ -162,6 +161,7 @@ fn is_negated(before: &str, signal: &Signal) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timeline::EventKind;
     use std::collections::BTreeMap;
     use toml::Spanned;
 
@@ -215,6 +215,51 @@ mod tests {
     fn quoted_and_forwarded_text_is_not_the_authors() {
         for text in ["Thanks!\n> please escalate", "Done\n-----Original Message-----\nplease escalate"] {
             assert!(lexicon().signals_in(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_opening_text_gives_signals_as_a_reply_does_and_no_text_is_kept() {
+        let mut change = change();
+        lexicon().distill(&mut change);
+        let signals: Vec<_> = change.events.iter().filter_map(|event| event.kind.signals()).collect();
+        assert_eq!(signals, [["down"], ["escalate"]]);
+        assert!(change.texts.is_empty());
+        let stored = serde_json::to_string(&change).expect("JSON");
+        assert!(!stored.contains("since nine") && !stored.contains("manager"), "{stored}");
+    }
+
+    #[test]
+    fn what_was_stored_before_openings_had_signals_can_still_be_read() {
+        let old: EventKind = serde_json::from_str(r#"{"type":"created"}"#).expect("an old event");
+        assert_eq!(old, EventKind::Created { signals: Vec::new() });
+        assert_eq!(serde_json::to_string(&old).expect("JSON"), r#"{"type":"created"}"#);
+    }
+
+    /// A case opened and answered by its customer, with the texts of both.
+    fn change() -> CaseChange {
+        let event = |id: &str, kind: &str| {
+            let at = "2026-03-02T09:00:00Z";
+            format!(
+                r#"{{"id":"{id}","at":"{at}","seen_at":"{at}","actor":"customer","by":null,"kind":{kind}}}"#
+            )
+        };
+        let json = |text: String| serde_json::from_str(&text).expect("an event");
+        // A stored state: ten bytes of version and checksum, then JSON.
+        let state = &include_bytes!("../tests/it/stored/state_1")[10..];
+        let state: serde_json::Value = serde_json::from_slice(state).expect("a stored state");
+        CaseChange {
+            case: serde_json::from_value(state["case"].clone()).expect("a case"),
+            events: vec![
+                json(event("1", r#"{"type":"created"}"#)),
+                json(event("2", r#"{"type":"replied","public":true,"signals":[]}"#)),
+            ],
+            marks: Default::default(),
+            events_complete: true,
+            texts: vec![
+                ("1".to_owned(), "Production is down since nine".to_owned()),
+                ("2".to_owned(), "I want to speak to a manager".to_owned()),
+            ],
         }
     }
 

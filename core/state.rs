@@ -77,6 +77,17 @@ pub struct Override {
     pub by: Option<String>,
 }
 
+impl Override {
+    /// What is said of all flags is about those raised by then, but a snooze is about later ones, too.
+    pub fn is_about(&self, flag: &Flag) -> bool {
+        match (&self.rule, &self.kind) {
+            (Some(rule), _) => *rule == flag.rule,
+            (None, OverrideKind::Snoozed { .. }) => true,
+            (None, _) => flag.raised_at <= self.at,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OverrideKind {

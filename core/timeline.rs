@@ -38,7 +38,11 @@ pub struct TimelineEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum EventKind {
-    Created,
+    /// Signals: what the lexicon found in the text that it was opened with.
+    Created {
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        signals: Vec<String>,
+    },
     /// A message. Public: the customer can read it. Signals: what the lexicon found in its text.
     Replied {
         public: bool,
@@ -88,6 +92,21 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// What the lexicon found in its text, where it has one.
+    pub fn signals(&self) -> Option<&[String]> {
+        match self {
+            EventKind::Created { signals } | EventKind::Replied { signals, .. } => Some(signals),
+            _ => None,
+        }
+    }
+
+    pub fn signals_mut(&mut self) -> Option<&mut Vec<String>> {
+        match self {
+            EventKind::Created { signals } | EventKind::Replied { signals, .. } => Some(signals),
+            _ => None,
+        }
+    }
+
     /// Whether the change takes a case that was done back into work.
     pub fn is_reopening(&self) -> bool {
         matches!(self, EventKind::StatusChanged { from, to } if !from.is_open() && to.is_open())
@@ -117,11 +136,10 @@ pub fn merge(timeline: &mut Vec<TimelineEvent>, news: &[TimelineEvent]) -> bool 
 fn absorb(known: &mut TimelineEvent, told: &TimelineEvent) {
     let seen_at = known.seen_at.min(told.seen_at);
     let mut told = told.clone();
-    if let (EventKind::Replied { signals: kept, .. }, EventKind::Replied { signals: new, .. }) =
-        (&known.kind, &mut told.kind)
+    if let (Some(kept), Some(new)) = (known.kind.signals(), told.kind.signals_mut())
         && new.is_empty()
     {
-        new.clone_from(kept);
+        *new = kept.to_vec();
     }
     *known = TimelineEvent { seen_at, ..told };
 }
@@ -129,7 +147,7 @@ fn absorb(known: &mut TimelineEvent, told: &TimelineEvent) {
 /// Creation comes first among events of one instant, adoption of a target last; the rest by id.
 fn order(kind: &EventKind) -> u8 {
     match kind {
-        EventKind::Created => 0,
+        EventKind::Created { .. } => 0,
         EventKind::TargetAdopted { .. } => 2,
         _ => 1,
     }

@@ -16,6 +16,7 @@ mod run;
 mod setup;
 mod show;
 mod show_explain;
+mod show_plan;
 #[cfg(feature = "demo")]
 mod sla;
 pub mod words;
@@ -105,8 +106,15 @@ pub enum Command {
     Resume { source: String },
     /// Take every mark of ours off the records of a source. Notes stay.
     Unmark { source: String },
-    /// Make the running daemon read the policy again. A wrong one is refused and the old one stays.
-    Reload,
+    /// Say which open cases would gain, lose or change a flag under the policy on disk, by rule. Changes nothing.
+    Plan,
+    /// Make the running daemon read the policy again. It says first how many open cases gain, lose or change a flag. A wrong
+    /// one is refused and the old one stays.
+    Reload {
+        /// Only say what would change, as `dutyd plan`.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Check configuration and policy, and run the examples in the rules. Reads only.
     Check {
         /// Also sign in to each source and measure rights, fields and webhooks there.
@@ -188,7 +196,8 @@ pub fn run(cli: Cli) -> Exit {
         Command::Pause { source } => pause(source, true),
         Command::Resume { source } => pause(source, false),
         Command::Unmark { source } => ask(Ask::Unmark { source: source.clone() }),
-        Command::Reload => ask(Ask::Reload),
+        Command::Plan | Command::Reload { dry_run: true } => ask(Ask::Plan),
+        Command::Reload { dry_run: false } => ask(Ask::Reload),
     };
     done.unwrap_or_else(|failure| failure.report())
 }

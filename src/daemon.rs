@@ -6,7 +6,7 @@ use crate::archive::{Archive, POLICIES_MAX};
 use crate::clock::{Clock, SandboxClock, SystemClock};
 use crate::config::{self, Config, Place, Source};
 use crate::control::Socket;
-use crate::desk::{Desk, Desked, Live, Refusal, Reload};
+use crate::desk::{Desk, Desked, Draft, Live, Refusal, Reload};
 use crate::engine::{Engine, EngineError, Setup, SourceSetup};
 use crate::http::{HttpTransport, client, post_json};
 use crate::metrics::Metrics;
@@ -65,7 +65,6 @@ pub struct Daemon {
     store: Arc<SqliteStore>,
     listeners: Vec<(TcpListener, Router, Bounds)>,
     socket: Socket,
-    reload: Reload,
 }
 
 impl Daemon {
@@ -112,7 +111,7 @@ impl Daemon {
             clock: clock.clone(),
             policies: policy,
             sources: config.sources.iter().map(Desked::of).collect(),
-            live: Some(Live { engine: engine.clone(), reload: reload.clone() }),
+            live: Some(Live { engine: engine.clone(), reload }),
         });
         let rung = engine.clone();
         let intake = Arc::new(Intake {
@@ -128,12 +127,7 @@ impl Daemon {
         let socket = Socket::bind(path)
             .await
             .map_err(|error| DaemonError::Listen(format!("cannot listen on {}: {error}", path.display())))?;
-        Ok(Self { engine, metrics, desk, store, listeners, socket, reload })
-    }
-
-    /// Reads the policy files again and puts them in force.
-    pub fn reload(&self) -> Reload {
-        self.reload.clone()
+        Ok(Self { engine, metrics, desk, store, listeners, socket })
     }
 
     /// Answers what `status`, `list` and `explain` ask.
@@ -264,22 +258,23 @@ async fn listen(
     Ok(listeners)
 }
 
-/// Puts the files' policy in force; the one before is kept for cases that refer to it. A wrong one changes nothing.
+/// How the files' policy is read and put in force; the one before is kept for cases that refer to it. A wrong one changes
+/// nothing.
 fn reload(place: Place, archive: Archive, policies: watch::Sender<Arc<PolicySet>>) -> Reload {
-    Arc::new(move || {
+    let read = move || {
         let (policy, files) = read_policy(&place).map_err(|problems| Refusal::Policy(lines(&problems)))?;
+        Ok(Draft { policy, files })
+    };
+    let enforce = move |draft: Draft| {
         let before = policies.borrow().clone();
-        if policy.id == before.current.id {
-            return Ok("the policy is the same as before".to_owned());
-        }
-        let said = format!("policy {} is in force; rules: {}", policy.id, policy.rules.len());
         let mut older = before.older.clone();
         older.insert(before.current.id.clone(), before.current.clone());
         if older.len() > POLICIES_MAX {
             return Err(Refusal::Policy("more than 100 policies in one run; restart dutyd".to_owned()));
         }
-        keep(&archive, &policy, &files);
-        policies.send_replace(Arc::new(PolicySet { current: policy, older }));
-        Ok(said)
-    })
+        keep(&archive, &draft.policy, &draft.files);
+        policies.send_replace(Arc::new(PolicySet { current: draft.policy, older }));
+        Ok(())
+    };
+    Reload { read: Arc::new(read), enforce: Arc::new(enforce) }
 }

@@ -6,11 +6,15 @@ mod audit;
 mod explain;
 mod list;
 mod orders;
+mod plan;
+mod recount;
 mod status;
 mod then;
 
 pub use explain::{CaseLine, ClockLine, Explanation, OutboxLine, RuleLine, Saying, Says};
 pub use list::{FlagLine, List};
+pub use plan::{Plan, RulePlan, Shifts};
+pub use recount::{Recount, recount};
 pub use status::{LiveLine, SourceLine, Status};
 
 use crate::audit::Verified;
@@ -18,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Brakes, Source};
 use crate::engine::{Engine, EngineError};
 use crate::store::{AuditRow, ParkedRow, Store, StoreError};
-use dutyd_core::policy::PolicySet;
+use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
 use dutyd_core::state::CaseState;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -77,6 +81,10 @@ pub enum Ask {
         who: String,
         sure: bool,
     },
+    /// What the policy on disk would change.
+    Plan,
+    /// Whether the evidence of all decisions still gives the same verdicts.
+    Recount,
     /// Read the policy again.
     Reload,
 }
@@ -92,6 +100,8 @@ pub enum Answer {
     Parked(Vec<ParkedRow>),
     Audit(Vec<AuditRow>),
     Verified(Box<Verified>),
+    Plan(Box<Plan>),
+    Recount(Box<Recount>),
     /// What was done, as a sentence.
     Done {
         said: String,
@@ -162,8 +172,18 @@ pub struct Live {
     pub reload: Reload,
 }
 
-/// Reads the policy files again and puts them in force; says what came of it.
-pub type Reload = Arc<dyn Fn() -> Result<String, Refusal> + Send + Sync>;
+/// The policy files as they are now, read and checked.
+pub struct Draft {
+    pub policy: Arc<Policy>,
+    pub files: Vec<PolicyFile>,
+}
+
+/// How a changed policy is read, and how it is put in force.
+#[derive(Clone)]
+pub struct Reload {
+    pub read: Arc<dyn Fn() -> Result<Draft, Refusal> + Send + Sync>,
+    pub enforce: Arc<dyn Fn(Draft) -> Result<(), Refusal> + Send + Sync>,
+}
 
 const NEEDS_DAEMON: &str = "this needs the running daemon, and none answers on its socket";
 
@@ -190,6 +210,8 @@ impl Desk {
             }
             Ask::VerifyAudit { head } => Ok(Answer::Verified(Box::new(self.verify_audit(head).await?))),
             Ask::Parked => Ok(Answer::Parked(self.store.parked().await?)),
+            Ask::Plan => Ok(Answer::Plan(Box::new(self.plan().await?))),
+            Ask::Recount => Ok(Answer::Recount(Box::new(self.recount().await?))),
             order => match &self.live {
                 Some(live) => self.order(live, order).await.map(|said| Answer::Done { said }),
                 None => Err(Refusal::NeedsDaemon(NEEDS_DAEMON.to_owned())),

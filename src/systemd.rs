@@ -3,7 +3,7 @@
 //! Without a service manager nothing is told and signals work the same.
 
 use crate::clock::{Clock, SystemClock, Wake};
-use crate::desk::Reload;
+use crate::desk::{Answer, Ask, Desk};
 use crate::engine::Engine;
 use jiff::SignedDuration;
 use sd_notify::NotifyState;
@@ -61,7 +61,7 @@ pub async fn feed_watchdog(engine: Arc<Engine>, mut stop: watch::Receiver<bool>)
 }
 
 /// SIGTERM and SIGINT stop us in order; SIGHUP reloads the policy, and nothing else.
-pub async fn obey(reload: Reload, stop: watch::Sender<bool>) {
+pub async fn obey(desk: Arc<Desk>, stop: watch::Sender<bool>) {
     let signals =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
@@ -72,16 +72,18 @@ pub async fn obey(reload: Reload, stop: watch::Sender<bool>) {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => announce(reload()),
+            _ = hangup.recv() => drop(tokio::spawn(reload(desk.clone()))),
         }
     }
     tracing::info!("stopping: what is under way is finished, the rest waits in the database");
     stop.send_replace(true);
 }
 
-fn announce(reloaded: Result<String, crate::desk::Refusal>) {
-    match reloaded {
-        Ok(said) => tracing::info!("{said}"),
+/// Beside the signals: a stop does not wait for it.
+async fn reload(desk: Arc<Desk>) {
+    match desk.answer(Ask::Reload).await {
+        Ok(Answer::Done { said }) => tracing::info!("{said}"),
+        Ok(_) => {}
         Err(refusal) => tracing::error!("{refusal}"),
     }
 }

@@ -197,7 +197,7 @@ fn change(nth: usize, now: Timestamp) -> CaseChange {
         actor: if turn == 0 { Actor::Customer } else { Actor::Agent },
         by: Some("someone".to_owned()),
         kind: match turn {
-            0 => EventKind::Created,
+            0 => EventKind::Created { signals: Vec::new() },
             _ => EventKind::Replied { public: turn % 2 == 0, signals: Vec::new() },
         },
     };

@@ -99,7 +99,7 @@ pub fn seen(labels: &[String], property: &Property, notes: Vec<String>, notes_co
 
 /// People answer with a label, because every screen has labels: `dutyd-ack`, `dutyd-escalated`, `dutyd-snooze-4h`,
 /// `dutyd-worse`, `dutyd-dismiss`.
-fn answer(labels: &[String]) -> Option<String> {
+pub fn answer(labels: &[String]) -> Option<String> {
     let said = |label: &String| Some(label.strip_prefix(PREFIX)?.to_owned());
     let mut answers = labels.iter().filter(|label| !is_mark_label(label)).filter_map(said);
     answers.next().map(|said| match said.strip_prefix("snooze-") {

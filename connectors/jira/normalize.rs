@@ -78,7 +78,7 @@ impl Reader<'_> {
             seen_at: self.now,
             actor: people.role(creator.as_ref()),
             by: creator.as_ref().map(|creator| creator.shown().to_owned()),
-            kind: EventKind::Created,
+            kind: EventKind::Created { signals: Vec::new() },
         };
         (event, format!("{}\n{description}", case.title))
     }

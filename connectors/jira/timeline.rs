@@ -194,6 +194,10 @@ fn of_labels(item: &Item) -> Option<EventKind> {
     if severity(&before) != severity(&after) {
         return Some(EventKind::MarkChanged { from: severity(&before), to: severity(&after) });
     }
+    let (said, says) = (marks::answer(&before), marks::answer(&after));
+    if said != says {
+        return Some(EventKind::FieldChanged { field: "answer".to_owned(), from: said, to: says });
+    }
     let others = |labels: &[String]| -> String {
         labels.iter().filter(|label| !marks::is_ours(label)).cloned().collect::<Vec<_>>().join(" ")
     };

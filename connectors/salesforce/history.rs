@@ -172,7 +172,7 @@ impl Teller<'_> {
             seen_at: self.seen_at,
             actor,
             by: person(self.record),
-            kind: EventKind::Created,
+            kind: EventKind::Created { signals: Vec::new() },
         }
     }
 

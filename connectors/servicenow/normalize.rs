@@ -272,7 +272,7 @@ impl Reader<'_> {
             seen_at: teller.seen_at,
             actor: teller.actor(user),
             by: teller.person(user),
-            kind: EventKind::Created,
+            kind: EventKind::Created { signals: Vec::new() },
         }
     }
 

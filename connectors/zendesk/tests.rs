@@ -109,7 +109,7 @@ fn audits_become_events_with_who_did_what() {
         .iter()
         .map(|event| {
             let what = match &event.kind {
-                EventKind::Created => "created".to_owned(),
+                EventKind::Created { .. } => "created".to_owned(),
                 EventKind::Replied { public, .. } => format!("replied public={public}"),
                 EventKind::StatusChanged { from, to } => format!("{} → {}", from.word(), to.word()),
                 EventKind::PriorityChanged { from, to } => format!("{from:?} → {to:?}"),

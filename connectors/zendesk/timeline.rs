@@ -17,7 +17,7 @@ impl Lens<'_> {
             seen_at: self.seen_at,
             actor,
             by: self.name(ticket.requester_id),
-            kind: EventKind::Created,
+            kind: EventKind::Created { signals: Vec::new() },
         }
     }
 
@@ -133,6 +133,10 @@ impl Lens<'_> {
                 text_of(value).map(|text| text.strip_prefix(TAG_PREFIX).map(str::to_owned).unwrap_or(text))
             };
             return Some(EventKind::MarkChanged { from: word(from), to: word(to) });
+        }
+        if self.fields.answer == Some(id) {
+            let field = "answer".to_owned();
+            return Some(EventKind::FieldChanged { field, from: text_of(from), to: text_of(to) });
         }
         let (field, _) = self.fields.mapped.iter().find(|(_, mapped)| *mapped == Some(id))?;
         Some(EventKind::FieldChanged { field: field.clone(), from: text_of(from), to: text_of(to) })

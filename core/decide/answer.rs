@@ -20,6 +20,12 @@ pub fn parse(said: &str, now: Timestamp, worst: Severity) -> Option<OverrideKind
     Some(OverrideKind::Snoozed { until: Some(until), above: Some(worst) })
 }
 
+/// Whether an answer silences a mark for a time only.
+pub fn is_snooze(said: &str) -> bool {
+    let now = Timestamp::UNIX_EPOCH;
+    matches!(parse(said, now, Severity::Watch), Some(OverrideKind::Snoozed { .. }))
+}
+
 fn span(said: &str) -> Option<SignedDuration> {
     let minutes = [("m", 1), ("h", 60), ("d", 24 * 60)];
     let (digits, minutes) =

@@ -16,6 +16,9 @@ const PUT_BACK_MAX: u8 = 2;
 /// The most overrides kept per case; the oldest go first.
 const OVERRIDES_MAX: usize = 32;
 
+/// What connectors call the field in which people answer to a mark.
+const ANSWER: &str = "answer";
+
 /// A state with the news in it, and what folding alone decided.
 pub struct Folded {
     pub state: CaseState,
@@ -69,8 +72,8 @@ impl Folded {
         }
         self.state.case = change.case.clone();
         self.state.presence = Presence::Present;
-        self.take_answer(change.marks.answer.as_deref(), now);
         self.take_marks(&change.marks, now);
+        self.take_answer(change.marks.answer.as_deref(), now);
         self.state.marks = change.marks.clone();
     }
 
@@ -182,10 +185,9 @@ impl Folded {
         });
     }
 
+    /// What is said of one rule replaces what was said of it before; a new answer to the whole mark, the old one.
     fn add_override(&mut self, new: Override) {
-        self.state.overrides.retain(|old| {
-            old.rule != new.rule || std::mem::discriminant(&old.kind) != std::mem::discriminant(&new.kind)
-        });
+        self.state.overrides.retain(|old| old.rule != new.rule);
         self.state.overrides.push(new);
     }
 
@@ -211,7 +213,9 @@ impl Folded {
                 why: "found on the record".to_owned(),
                 evidence: None,
             });
-            if flag.dismissed || seen.severity_cleared {
+            // A mark that a snooze silenced is no dismissal: the answer beside it is read next.
+            let snoozed = seen.answer.as_deref().is_some_and(answer::is_snooze);
+            if (flag.dismissed && !snoozed) || seen.severity_cleared {
                 let kind = OverrideKind::Dismissed { above: flag.severity };
                 self.add_override(Override { rule: Some(flag.rule.clone()), kind, at: now, by: None });
             }
@@ -236,7 +240,8 @@ impl Folded {
             .filter(|flag| flag.state == FlagState::Open)
             .map(|flag| flag.severity)
             .max();
-        let Some(kind) = answer::parse(said, now, worst.unwrap_or(Severity::Watch)) else {
+        let (at, by) = self.who_answered(said).unwrap_or((now, None));
+        let Some(kind) = answer::parse(said, at, worst.unwrap_or(Severity::Watch)) else {
             let because = format!("the answer {said:?} on the record is not understood");
             self.trouble.push(RuleTrouble { rule: "answer".to_owned(), because });
             return;
@@ -247,10 +252,19 @@ impl Folded {
             severity: worst.unwrap_or(Severity::Watch),
             episode: String::new(),
             kind: DecisionKind::Override,
-            why: format!("a person answered {said:?}"),
+            why: format!("{} answered {said:?}", by.as_deref().unwrap_or("a person")),
             evidence: None,
         });
-        self.add_override(Override { rule: None, kind, at: now, by: None });
+        self.add_override(Override { rule: None, kind, at, by });
+    }
+
+    /// When the answer was given, and by whom, where the record's history tells it.
+    fn who_answered(&self, said: &str) -> Option<(Timestamp, Option<String>)> {
+        let is_it = |event: &&TimelineEvent| match &event.kind {
+            EventKind::FieldChanged { field, to: Some(to), .. } => field == ANSWER && to.trim() == said,
+            _ => false,
+        };
+        self.state.events.iter().rev().find(is_it).map(|event| (event.at, event.by.clone()))
     }
 }
 

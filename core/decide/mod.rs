@@ -5,12 +5,14 @@
 
 mod answer;
 mod fold;
+mod forecast;
 mod groups;
 mod reconcile;
 #[cfg(test)]
 mod tests;
 mod wants;
 
+pub use forecast::{Shift, forecast};
 pub use groups::{Census, groups};
 
 use crate::action::{Action, Severity};

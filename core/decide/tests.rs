@@ -76,7 +76,7 @@ impl Desk {
             links: Vec::new(),
             revision: Revision { at_ms: at(0).as_millisecond(), count: 0 },
         };
-        let created = event("created", at(0), Actor::Customer, EventKind::Created);
+        let created = event("created", at(0), Actor::Customer, EventKind::Created { signals: Vec::new() });
         let marks = SeenMarks { notes_complete: true, ..SeenMarks::default() };
         let record =
             CaseChange { case, events: vec![created], marks, events_complete: true, texts: Vec::new() };

@@ -104,21 +104,13 @@ fn sentence(policy: &Policy, state: &CaseState, now: Timestamp) -> Option<String
 
 /// Whether a person asked not to see the flag: dismissed or snoozed, and not worse since.
 pub fn is_silenced(flag: &Flag, overrides: &[Override], now: Timestamp) -> bool {
-    let mine = overrides.iter().filter(|said| said.rule.as_ref().is_none_or(|rule| *rule == flag.rule));
-    mine.into_iter().any(|said| match &said.kind {
-        OverrideKind::Dismissed { above } => flag.severity <= *above && said.applies_to(flag),
+    overrides.iter().filter(|said| said.is_about(flag)).any(|said| match &said.kind {
+        OverrideKind::Dismissed { above } => flag.severity <= *above,
         OverrideKind::Snoozed { until, above } => {
             until.is_none_or(|until| now < until) && above.is_none_or(|above| flag.severity <= above)
         }
         OverrideKind::Acknowledged | OverrideKind::Escalated => false,
     })
-}
-
-impl Override {
-    /// A dismissal of all flags is about those raised by then; one of a single rule is about the rule.
-    fn applies_to(&self, flag: &Flag) -> bool {
-        self.rule.is_some() || flag.raised_at <= self.at
-    }
 }
 
 /// Whether a flag at least as severe on the same case says it already.

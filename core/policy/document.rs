@@ -198,6 +198,8 @@ pub struct ExampleCaseDoc {
     pub priority: Option<u8>,
     pub source: Option<String>,
     pub title: Option<String>,
+    /// The text that the case was opened with; the lexicon finds the signals in it and in the title.
+    pub text: Option<String>,
     pub customer: Option<String>,
     pub tier: Option<String>,
     pub contract: Option<String>,

@@ -144,13 +144,15 @@ impl Example {
         let monday = date(2026, 3, 2).at(9, 0, 0, 0).to_zoned(zone).map(|zoned| zoned.timestamp());
         let start = self.start.or(monday.ok()).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut case = self.opened(start);
+        let said = self.case.text.as_deref().unwrap_or_default();
+        let opening = format!("{}\n{said}", case.title);
         let created = TimelineEvent {
             id: "created".to_owned(),
             at: start,
             seen_at: start,
             actor: Actor::Customer,
             by: None,
-            kind: EventKind::Created,
+            kind: EventKind::Created { signals: policy.lexicon.signals_in(&opening) },
         };
         let mut events = vec![created];
         for (index, step) in self.events.iter().enumerate() {

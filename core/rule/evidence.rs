@@ -54,7 +54,7 @@ impl Rule {
             .rev()
             .filter(|event| event.actor != Actor::Dutyd && event.at.as_second() <= now)
             .find(|event| self.is_moved_by(event));
-        let created = || events.iter().find(|event| event.kind == EventKind::Created);
+        let created = || events.iter().find(|event| matches!(event.kind, EventKind::Created { .. }));
         last.or_else(created).map_or_else(|| facts.state.case.key.id.clone(), |event| event.id.clone())
     }
 
@@ -64,7 +64,7 @@ impl Rule {
             return true;
         }
         let mover = match &event.kind {
-            EventKind::Created => Mover::Created,
+            EventKind::Created { .. } => Mover::Created,
             EventKind::Replied { public: true, .. } if event.actor == Actor::Customer => Mover::CustomerReply,
             EventKind::Replied { public: true, .. } if event.actor == Actor::Agent => Mover::PublicReply,
             EventKind::Replied { .. } => Mover::InternalNote,

@@ -61,6 +61,7 @@ impl<'a> History<'a> {
             self.active = Some(counted);
         }
         match &event.kind {
+            EventKind::Created { signals } if event.actor == Actor::Customer => self.signal(signals, counted),
             EventKind::Replied { public, signals } => self.reply(event.actor, *public, signals, counted),
             EventKind::StatusChanged { .. } => {
                 self.status = Some(counted);
@@ -94,9 +95,7 @@ impl<'a> History<'a> {
             (Actor::Customer, true) => {
                 self.waiting.get_or_insert(counted);
                 self.count(&Tally::CustomerReplies, counted);
-                for signal in signals {
-                    self.signals.entry(signal).or_default().push(counted);
-                }
+                self.signal(signals, counted);
             }
             (Actor::Agent, true) => {
                 self.waiting = None;
@@ -105,6 +104,12 @@ impl<'a> History<'a> {
             }
             (Actor::Agent, false) => self.count(&Tally::InternalNotes, counted),
             _ => {}
+        }
+    }
+
+    fn signal(&mut self, signals: &'a [String], counted: Counted) {
+        for signal in signals {
+            self.signals.entry(signal).or_default().push(counted);
         }
     }
 

@@ -108,7 +108,9 @@ fn read_event(event: &TimelineEvent, word: EventWord) -> Value<'_> {
         (EventWord::By, _) => Value::text_or_null(event.by.as_deref()),
         (EventWord::Reopens, kind) => Value::Bool(kind.is_reopening()),
         (EventWord::Public, EventKind::Replied { public, .. }) => Value::Bool(*public),
-        (EventWord::Signals, EventKind::Replied { signals, .. }) => Value::Texts(signals),
+        (EventWord::Signals, EventKind::Replied { signals, .. } | EventKind::Created { signals }) => {
+            Value::Texts(signals)
+        }
         (EventWord::Field, EventKind::FieldChanged { field, .. }) => Value::text(field),
         (EventWord::From, kind) => change_of(kind).0,
         (EventWord::To, kind) => change_of(kind).1,
@@ -137,7 +139,7 @@ fn change_of(kind: &EventKind) -> (Value<'_>, Value<'_>) {
 
 fn type_word(kind: &EventKind) -> &'static str {
     match kind {
-        EventKind::Created => "created",
+        EventKind::Created { .. } => "created",
         EventKind::Replied { .. } => "replied",
         EventKind::StatusChanged { .. } => "status_changed",
         EventKind::PriorityChanged { .. } => "priority_changed",

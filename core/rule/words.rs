@@ -363,8 +363,8 @@ pub static WORDS: &[Word] = &[
         "signals.*",
         Type::Number,
         Key::Signal,
-        REPLIES,
-        "messages of the customer in which the lexicon found this signal",
+        &[Mover::Created, Mover::CustomerReply, Mover::PublicReply],
+        "messages of the customer, the opening text included, in which the lexicon found this signal",
     ),
     word(
         "clock.*.percent",
@@ -524,5 +524,10 @@ pub static WORDS: &[Word] = &[
     event("event.from", Type::Text, EventWord::From, "value before, as text"),
     event("event.to", Type::Text, EventWord::To, "value after, as text"),
     event("event.by", Type::Text, EventWord::By, "name of the person"),
-    event("event.signals", Type::Texts, EventWord::Signals, "signals found in the message"),
+    event(
+        "event.signals",
+        Type::Texts,
+        EventWord::Signals,
+        "signals found in the message or in the opening text",
+    ),
 ];

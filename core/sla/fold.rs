@@ -32,7 +32,7 @@ impl<'a> Past<'a> {
             let told_at = case.resolved_at.filter(|_| !case.status.is_open()).unwrap_or(case.updated_at);
             life.push(Moment { at: told_at.max(last.at), event: None, status: case.status, ..last });
         }
-        let created = events.iter().find(|event| event.kind == EventKind::Created);
+        let created = events.iter().find(|event| matches!(event.kind, EventKind::Created { .. }));
         let adoptions = events.iter().filter_map(|event| match &event.kind {
             EventKind::TargetAdopted { clock, policy } => Some((event.at, clock.as_str(), policy.as_str())),
             _ => None,

@@ -178,7 +178,7 @@ impl HistoryEvent {
     /// Applies the event to the case and says what it was.
     fn happen(&self, case: &mut Case) -> Result<EventKind, String> {
         Ok(match self.what {
-            What::Created => EventKind::Created,
+            What::Created => EventKind::Created { signals: self.signals.clone() },
             What::Reply => EventKind::Replied { public: true, signals: self.signals.clone() },
             What::Note => EventKind::Replied { public: false, signals: self.signals.clone() },
             What::Status => {
@@ -296,7 +296,7 @@ mod tests {
         );
         assert_eq!(state.case.opened_at.to_string(), "2026-03-02T08:00:00Z");
         assert_eq!(state.case.resolved_at.map(|at| at.to_string()).as_deref(), Some("2026-03-02T10:00:00Z"));
-        assert_eq!(state.events[0].kind, EventKind::Created);
+        assert_eq!(state.events[0].kind, EventKind::Created { signals: Vec::new() });
         let (from, to) = (Status::New, Status::OnHold);
         assert!(state.events.iter().any(|event| event.kind == EventKind::StatusChanged { from, to }));
     }

@@ -57,9 +57,9 @@ fn case_of(lines: &[&str]) -> CaseState {
         let kind = match words[0] {
             "created" => {
                 actor = Actor::Customer;
-                EventKind::Created
+                EventKind::Created { signals: Vec::new() }
             }
-            "opened-by-agent" => EventKind::Created,
+            "opened-by-agent" => EventKind::Created { signals: Vec::new() },
             "customer" => {
                 actor = Actor::Customer;
                 EventKind::Replied { public: true, signals: Vec::new() }

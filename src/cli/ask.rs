@@ -1,11 +1,11 @@
 //! Commands that ask: the running daemon over its socket, or else the database.
 
-use super::{Exit, Failure, Format, audit, print_bytes, print_json, show, show_explain};
+use super::{Exit, Failure, Format, audit, print_bytes, print_json, show, show_explain, show_plan};
 use crate::archive::Archive;
 use crate::clock::{Clock, StoppedClock, SystemClock};
 use crate::config::{self, Config, Place, Settings};
 use crate::control;
-use crate::desk::{Answer, Ask, Desk, Desked, Refusal};
+use crate::desk::{Answer, Ask, Desk, Desked, Recount, Refusal};
 use crate::store::Store as _;
 use crate::store::sqlite::SqliteStore;
 use dutyd_core::policy::{Policy, PolicySet};
@@ -107,6 +107,9 @@ fn print(answer: &Answer, format: Format, settings: &Settings) -> Result<Exit, F
         (Format::Json, Answer::Verified(verified)) => print_json(verified),
         (Format::Text, Answer::Audit(rows)) => print_bytes(audit::rows(rows, &zone).as_bytes()),
         (Format::Text, Answer::Verified(verified)) => print_bytes(audit::verdict(verified).as_bytes()),
+        (Format::Json, Answer::Plan(plan)) => print_json(plan),
+        (Format::Text, Answer::Plan(plan)) => print_bytes(show_plan::plan(plan).as_bytes()),
+        (_, Answer::Recount(found)) => recounted(found, format),
         (Format::Json, Answer::Done { said }) => print_json(&serde_json::json!({ "said": said })),
         (Format::Text, Answer::Status(status)) => print_bytes(show::status(status, &zone).as_bytes()),
         (Format::Text, Answer::List(list)) => print_bytes(show::list(list, &zone).as_bytes()),
@@ -118,4 +121,13 @@ fn print(answer: &Answer, format: Format, settings: &Settings) -> Result<Exit, F
         }
         (Format::Text, Answer::Done { said }) => print_bytes(format!("{said}\n").as_bytes()),
     }
+}
+
+/// Evidence that gives another verdict is a problem.
+fn recounted(found: &Recount, format: Format) -> Result<Exit, Failure> {
+    match format {
+        Format::Json => print_json(found)?,
+        Format::Text => print_bytes(show_plan::recount(found).as_bytes())?,
+    };
+    Ok(if found.different == 0 { Exit::Done } else { Exit::Problems })
 }

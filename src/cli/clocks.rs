@@ -20,7 +20,7 @@ use std::sync::Arc;
 #[derive(Debug, clap::Args)]
 pub struct Explain {
     /// `source/number`, `source/id`, or a number if it is unique.
-    #[arg(required_unless_present = "timeline", conflicts_with = "timeline")]
+    #[arg(required_unless_present_any = ["timeline", "verify"], conflicts_with_all = ["timeline", "verify"])]
     pub case: Option<String>,
     /// Show the life of every clock: each step with its reason, what was used and what is left.
     #[arg(long)]
@@ -31,11 +31,17 @@ pub struct Explain {
     /// As of an instant (RFC 3339 with offset), by what was known then; now without it.
     #[arg(long, value_name = "TIME")]
     pub at: Option<Timestamp>,
+    /// Instead of one case: whether the recorded evidence of every decision still gives the verdict that was acted on.
+    #[arg(long, conflicts_with_all = ["timeline", "clocks", "at"])]
+    pub verify: bool,
     #[command(flatten)]
     pub policy: PolicyAt,
 }
 
 pub fn run(place: &Place, explain: &Explain, format: Format) -> Result<Exit, Failure> {
+    if explain.verify {
+        return ask::run(place, Ask::Recount, format);
+    }
     let at = explain.at.unwrap_or_else(|| SystemClock::default().now());
     let case = match (&explain.timeline, &explain.case) {
         (Some(path), _) => return of_timeline(place, path, &explain.policy, at, format),

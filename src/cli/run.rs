@@ -23,7 +23,7 @@ pub fn run(place: &Place, verbose: u8) -> Result<Exit, Failure> {
 async fn live(place: &Place) -> Result<(), DaemonError> {
     let (stop, stopped) = watch::channel(false);
     let daemon = Daemon::start(place).await?;
-    let signals = tokio::spawn(systemd::obey(daemon.reload(), stop));
+    let signals = tokio::spawn(systemd::obey(daemon.desk(), stop));
     let ended = daemon.run(stopped).await;
     signals.abort();
     ended

@@ -2,10 +2,12 @@
 //!
 //! Must not know: where the answers come from.
 
+use super::show_explain;
 use super::words::{count, line, number, relative, span, when};
 use crate::desk::{FlagLine, List, LiveLine, SourceLine, Status};
 use crate::store::{ParkedKind, ParkedRow};
 use dutyd_core::action::Severity;
+use dutyd_core::state::OverrideKind;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -38,7 +40,12 @@ fn by_severity(counts: &[u64; 4]) -> String {
 }
 
 fn flag_lines(flag: &FlagLine, now: Timestamp, zone: &TimeZone) -> String {
-    let severity = if flag.dismissed { "dismissed".to_owned() } else { flag.severity.word().to_uppercase() };
+    let snoozed = flag.said.iter().any(|said| matches!(said.kind, OverrideKind::Snoozed { .. }));
+    let severity = match (flag.dismissed, snoozed) {
+        (true, true) => "snoozed".to_owned(),
+        (true, false) => "dismissed".to_owned(),
+        (false, _) => flag.severity.word().to_uppercase(),
+    };
     let customer = flag.customer.as_deref().unwrap_or("no customer");
     let owner = flag.owner.as_deref().unwrap_or("nobody");
     let due = match flag.due_at {
@@ -60,6 +67,9 @@ fn flag_lines(flag: &FlagLine, now: Timestamp, zone: &TimeZone) -> String {
         relative(flag.since, now),
         line(owner, 60)
     ));
+    for said in &flag.said {
+        text.push_str(&format!("           {}\n", show_explain::answer(said, now, zone)));
+    }
     if let Some(link) = &flag.link {
         text.push_str(&format!("           {}\n", line(link, 300)));
     }

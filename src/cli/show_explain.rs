@@ -5,7 +5,7 @@ use crate::desk::{CaseLine, ClockLine, Explanation, RuleLine, Says};
 use dutyd_core::around::{GroupFacts, LinkedCase};
 use dutyd_core::evidence::AtomRead;
 use dutyd_core::rule::{Change, WhatIf};
-use dutyd_core::state::{FlagState, OverrideKind, Presence};
+use dutyd_core::state::{FlagState, Override, OverrideKind, Presence};
 use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -87,24 +87,26 @@ fn flags(told: &Explanation, zone: &TimeZone) -> Vec<String> {
 }
 
 fn overrides(told: &Explanation, zone: &TimeZone) -> Vec<String> {
-    let one = |said: &dutyd_core::state::Override| {
-        let what = match &said.kind {
-            OverrideKind::Dismissed { above } => {
-                format!("dismissed until it gets worse than {}", above.word())
-            }
-            OverrideKind::Snoozed { until, above } => {
-                let until = until.map(|at| format!(" until {}", instant(at, zone))).unwrap_or_default();
-                let above = above.map(|above| format!(" or worse than {}", above.word())).unwrap_or_default();
-                format!("snoozed{until}{above}")
-            }
-            OverrideKind::Acknowledged => "acknowledged".to_owned(),
-            OverrideKind::Escalated => "confirmed as escalation".to_owned(),
-        };
-        let rule = said.rule.as_deref().unwrap_or("all rules");
-        let by = said.by.as_deref().map(|by| format!(" by {}", line(by, 60))).unwrap_or_default();
-        format!("{rule}: {what}{by}, {}", when(said.at, told.now, zone))
+    let one = |said: &Override| {
+        format!("{}: {}", said.rule.as_deref().unwrap_or("all rules"), answer(said, told.now, zone))
     };
     told.overrides.iter().map(one).collect()
+}
+
+/// What a person said, who and when.
+pub fn answer(said: &Override, now: Timestamp, zone: &TimeZone) -> String {
+    let what = match &said.kind {
+        OverrideKind::Dismissed { above } => format!("dismissed until it gets worse than {}", above.word()),
+        OverrideKind::Snoozed { until, above } => {
+            let until = until.map(|at| format!(" until {}", instant(at, zone))).unwrap_or_default();
+            let above = above.map(|above| format!(" or worse than {}", above.word())).unwrap_or_default();
+            format!("snoozed{until}{above}")
+        }
+        OverrideKind::Acknowledged => "acknowledged".to_owned(),
+        OverrideKind::Escalated => "confirmed as escalation".to_owned(),
+    };
+    let by = said.by.as_deref().map(|by| format!(" by {}", line(by, 60))).unwrap_or_default();
+    format!("{what}{by}, {}", when(said.at, now, zone))
 }
 
 fn rule(rule: &RuleLine, told: &Explanation, zone: &TimeZone) -> String {
@@ -242,13 +244,9 @@ fn happened(kind: &EventKind) -> String {
     let priority =
         |priority: &Option<dutyd_core::case::Priority>| or(priority.map(|priority| priority.to_string()));
     match kind {
-        EventKind::Created => "created".to_owned(),
-        EventKind::Replied { public, signals } => {
-            let kind = if *public { "public reply" } else { "internal note" };
-            let signals =
-                if signals.is_empty() { String::new() } else { format!(" ({})", signals.join(", ")) };
-            format!("{kind}{signals}")
-        }
+        EventKind::Created { signals } => format!("created{}", found(signals)),
+        EventKind::Replied { public: true, signals } => format!("public reply{}", found(signals)),
+        EventKind::Replied { public: false, signals } => format!("internal note{}", found(signals)),
         EventKind::StatusChanged { from, to } => format!("status {} -> {}", from.word(), to.word()),
         EventKind::PriorityChanged { from, to } => format!("priority {} -> {}", priority(from), priority(to)),
         EventKind::OwnerChanged { from, to } => format!("owner {} -> {}", name(from), name(to)),
@@ -264,6 +262,11 @@ fn happened(kind: &EventKind) -> String {
             format!("{clock} takes its target from policy {}", line(policy, 12))
         }
     }
+}
+
+/// What the lexicon found in a text.
+fn found(signals: &[String]) -> String {
+    if signals.is_empty() { String::new() } else { format!(" ({})", signals.join(", ")) }
 }
 
 fn decisions(told: &Explanation, zone: &TimeZone) -> Vec<String> {

@@ -18,6 +18,7 @@ pub use summary::{Summary, VendorSummary, compare};
 use crate::clock::{Clock, StoppedClock};
 use crate::config::{Config, Place, Source};
 use crate::daemon::{Daemon, load_policy};
+use crate::desk::recount;
 use crate::http::{HttpTransport, client};
 use crate::metrics::Metrics;
 use crate::store::sqlite::SqliteStore;
@@ -147,8 +148,10 @@ pub async fn account(stage: &Stage) -> anyhow::Result<Summary> {
         vendors.insert(name.to_owned(), compare(name, &shown, &oracle, calls));
     }
     let log = if stage.replays { Some(judged(stage, &oracle).await?) } else { None };
+    let store = SqliteStore::open_to_read(&stage.dir.join("state").join(crate::daemon::DATABASE))?;
+    let evidence = recount(&store, &policies).await?;
     let world = [stage.begins_at.to_string(), now.to_string()];
-    Ok(Summary { vendors, log, seed: stage.seed, world })
+    Ok(Summary { vendors, log, evidence, seed: stage.seed, world })
 }
 
 /// Whoever reads back is no part of the show: the plan's limit, which counts everybody, no longer holds him up.

@@ -3,6 +3,7 @@
 use super::judge::Judgement;
 use super::oracle::Oracle;
 use super::read_back::Shown;
+use crate::desk::Recount;
 use dutyd_core::case::CaseKey;
 use dutyd_core::state::FlagState;
 use serde::Serialize;
@@ -13,6 +14,8 @@ pub struct Summary {
     pub vendors: BTreeMap<String, VendorSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<Judgement>,
+    /// The evidence of all decisions, recomputed.
+    pub evidence: Recount,
     pub seed: u64,
     /// RFC 3339, the world's time.
     pub world: [String; 2],
@@ -76,6 +79,10 @@ impl Summary {
             "\n  missing: should be flagged by the vendor's own history, and the record does not say so\n",
         );
         page.push_str("  doubled: a note of ours that stands twice on a record\n");
+        page.push_str(&format!(
+            "\nEvidence of {} decisions recomputed: {} give the same verdict again, {} another one, {} cannot be told.\n",
+            self.evidence.decisions, self.evidence.same, self.evidence.different, self.evidence.untold
+        ));
         if let Some(log) = &self.log {
             page.push_str(&log.page());
         }
@@ -86,9 +93,10 @@ impl Summary {
         page
     }
 
-    /// Whether nothing was missing, doubled or different.
+    /// Whether nothing was missing, doubled or different, and all evidence recomputes.
     pub fn is_right(&self) -> bool {
         let vendors = self.vendors.values().all(|vendor| vendor.missing == 0 && vendor.doubled == 0);
-        vendors && self.log.as_ref().is_none_or(|log| log.states_equal)
+        let evidence = self.evidence.different == 0 && self.evidence.untold == 0;
+        vendors && evidence && self.log.as_ref().is_none_or(|log| log.states_equal)
     }
 }

@@ -5,7 +5,7 @@ use crate::store::{FlagRow, open_state};
 use dutyd_core::action::Severity;
 use dutyd_core::policy::PolicySet;
 use dutyd_core::sla::{ClockState, read_clocks};
-use dutyd_core::state::CaseState;
+use dutyd_core::state::{CaseState, Override};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,8 +33,11 @@ pub struct FlagLine {
     pub rule: String,
     pub why: String,
     pub since: Timestamp,
-    /// A person said no; shown last.
+    /// A person said no, or not now; shown last.
     pub dismissed: bool,
+    /// What people said about it, the latest last.
+    #[serde(default)]
+    pub said: Vec<Override>,
     /// When the nearest running clock of the case ends.
     pub due_at: Option<Timestamp>,
 }
@@ -85,8 +88,15 @@ fn line(row: &FlagRow, state: Option<&CaseState>, policies: &PolicySet, now: Tim
         why: row.why.clone(),
         since: row.raised_at,
         dismissed: row.dismissed,
+        said: state.map(|state| said(row, state)).unwrap_or_default(),
         due_at: state.and_then(|state| nearest_end(policies, state, now)),
     }
+}
+
+fn said(row: &FlagRow, state: &CaseState) -> Vec<Override> {
+    let flag = state.flags.iter().find(|flag| flag.rule == row.rule);
+    let about = |said: &&Override| flag.is_some_and(|flag| said.is_about(flag));
+    state.overrides.iter().filter(about).cloned().collect()
 }
 
 /// When the first of the running clocks ends, or ended.

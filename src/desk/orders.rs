@@ -32,13 +32,15 @@ impl Desk {
             }
             Ask::RetainAudit { days } => self.retain_audit(live, days).await,
             Ask::Erase { who, sure } => self.erase(live, &who, sure).await,
-            Ask::Reload => (live.reload)(),
+            Ask::Reload => self.reload(live).await,
             Ask::Status
             | Ask::List { .. }
             | Ask::Explain { .. }
             | Ask::History { .. }
             | Ask::Audit { .. }
             | Ask::VerifyAudit { .. }
+            | Ask::Plan
+            | Ask::Recount
             | Ask::Parked => Err(Refusal::Io("a question is not an order".to_owned())),
         }
     }

@@ -17,6 +17,12 @@ fn assert_right(summary: &Summary) {
         assert!(vendor.flagged > 0 && vendor.notes > 0 && vendor.api_calls > 0, "{name}: {vendor:?}");
         assert_eq!((vendor.missing, vendor.doubled), (0, 0), "{name}: {vendor:?}");
     }
+    let evidence = &summary.evidence;
+    assert!(evidence.decisions > 100, "{evidence:?}");
+    assert_eq!(
+        evidence.same, evidence.decisions,
+        "evidence recomputes to the verdict acted on: {evidence:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

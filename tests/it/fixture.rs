@@ -62,7 +62,7 @@ pub fn change(id: &str, version: i64) -> CaseChange {
         seen_at: start(),
         actor: Actor::Customer,
         by: None,
-        kind: EventKind::Created,
+        kind: EventKind::Created { signals: Vec::new() },
     };
     CaseChange {
         case: case(id, version),

@@ -1,5 +1,6 @@
 //! Tests through the edges of the whole project, in one binary.
 
+mod argue;
 mod audit;
 mod cli;
 mod clocks;

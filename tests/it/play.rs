@@ -223,8 +223,13 @@ impl Play {
 
     /// What somebody does in the vendor's own tool.
     pub fn act(&self, command: &Command) -> Value {
+        self.act_at("servicenow", command)
+    }
+
+    /// The same in the tool of any vendor.
+    pub fn act_at(&self, vendor: &str, command: &Command) -> Value {
         let sandbox = self.sandbox();
-        let vendor = sandbox.vendor("servicenow").expect("ServiceNow plays");
+        let vendor = sandbox.vendor(vendor).expect("the vendor plays");
         vendor.command(command, sandbox.stage.clock.now()).expect("an order that the vendor knows")
     }
 

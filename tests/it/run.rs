@@ -191,6 +191,22 @@ async fn a_wrong_policy_is_refused_by_reload_and_the_old_one_stays() {
     assert!(message.contains("rules.toml:6:9"), "{message}");
     assert_eq!(daemon.json(&["status"])["policy"], before);
 
+    let flags = |status: &Value| status["counts"]["flags"][1].as_u64().unwrap_or(0);
+    let all = |status: &Value| flags(status) > 0 && status["counts"]["open"] == flags(status);
+    let flagged = flags(&daemon.until(&["status"], all));
+    std::fs::write(&path, RULE.replace("\"warning\"", "\"candidate\"")).expect("a file");
+    for asked in [&["plan"][..], &["reload", "--dry-run"]] {
+        let plan = daemon.json(asked);
+        assert_eq!((&plan["change"], &plan["gain"], &plan["lose"]), (&flagged.into(), &0.into(), &0.into()));
+        let example = plan["by_rule"]["old"]["change"]["examples"][0].as_str().expect("an example");
+        assert!(example.ends_with(": warning -> candidate"), "{example}");
+        assert_eq!(daemon.json(&["status"])["policy"], before, "a plan changes nothing");
+    }
+    let reloaded = daemon.ask(&["reload"]);
+    let said = String::from_utf8_lossy(&reloaded.stdout).into_owned();
+    assert!(said.contains(&format!("0 gain, 0 lose and {flagged} change a flag")), "{said}");
+
+    let before = daemon.json(&["status"])["policy"].clone();
     std::fs::write(&path, RULE.replace("minutes(1)", "minutes(2)")).expect("a file");
     daemon.signal("HUP");
     daemon.until(&["status"], |status| status["policy"] != before);

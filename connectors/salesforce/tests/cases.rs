@@ -80,7 +80,7 @@ fn who_did_what_is_told_from_users_and_content() {
     let of = |wanted: fn(&EventKind) -> bool| {
         change.events.iter().filter(|event| wanted(&event.kind)).collect::<Vec<_>>()
     };
-    assert_eq!(of(|kind| matches!(kind, EventKind::Created))[0].actor, Actor::Customer);
+    assert_eq!(of(|kind| matches!(kind, EventKind::Created { .. }))[0].actor, Actor::Customer);
     assert_eq!(of(|kind| matches!(kind, EventKind::PriorityChanged { .. }))[0].actor, Actor::Vendor);
     assert_eq!(of(|kind| matches!(kind, EventKind::MarkChanged { .. }))[0].actor, Actor::Dutyd);
     assert_eq!(of(|kind| matches!(kind, EventKind::StatusChanged { .. })).len(), 1);

@@ -165,8 +165,12 @@ const CASE: Named = &[
     ("reopen_count", Kind::Whole),
 ];
 /// What an admin creates for dutyd, on `incident` and on `sn_customerservice_case`.
-pub const CUSTOM: Named =
-    &[("u_dutyd_severity", Kind::Text), ("u_dutyd_why", Kind::Text), ("u_dutyd_marks", Kind::Text)];
+pub const CUSTOM: Named = &[
+    ("u_dutyd_severity", Kind::Text),
+    ("u_dutyd_why", Kind::Text),
+    ("u_dutyd_marks", Kind::Text),
+    ("u_dutyd_answer", Kind::Text),
+];
 
 const USER: Named = &[
     ("user_name", Kind::Text),

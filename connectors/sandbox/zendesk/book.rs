@@ -224,6 +224,7 @@ impl Book {
         self.add_field("tagger", "Dutyd severity", severities.to_vec(), false);
         self.add_field("text", "Dutyd why", Vec::new(), false);
         self.add_field("text", "Dutyd marks", Vec::new(), false);
+        self.add_field("text", "Dutyd answer", Vec::new(), false);
     }
 
     pub fn add_field(

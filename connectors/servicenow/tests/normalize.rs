@@ -53,7 +53,7 @@ fn line(event: &TimelineEvent) -> String {
     let priority =
         |priority: &Option<Priority>| priority.map_or("-".to_owned(), |priority| priority.to_string());
     let what = match &event.kind {
-        EventKind::Created => "created".to_owned(),
+        EventKind::Created { .. } => "created".to_owned(),
         EventKind::Replied { public, .. } => {
             format!("replied {}", if *public { "publicly" } else { "internally" })
         }

@@ -84,7 +84,7 @@ fn an_episode_is_named_by_the_last_event_that_moved_what_the_rule_reads() {
     let episode = |events: Vec<TimelineEvent>| {
         policy.rules[0].episode(&Facts::new(&policy, &state(case(), events), &around, &[], at(1_000)))
     };
-    let created = || event(0, Actor::Customer, EventKind::Created);
+    let created = || event(0, Actor::Customer, EventKind::Created { signals: Vec::new() });
     let asked = || reply(10, Actor::Customer);
     assert_eq!(episode(vec![]), "1");
     assert_eq!(episode(vec![created()]), created().id);

@@ -66,7 +66,7 @@ fn happenings() -> impl Strategy<Value = Vec<TimelineEvent>> {
         let mut steps = steps;
         steps.sort_unstable();
         let (mut status, mut priority) = (Status::Open, Priority(3));
-        let mut events = vec![event(0, Actor::Customer, EventKind::Created)];
+        let mut events = vec![event(0, Actor::Customer, EventKind::Created { signals: Vec::new() })];
         for (at, what) in steps {
             let next = match what {
                 0 | 1 => reply(at, Actor::Customer),
@@ -250,7 +250,7 @@ fn rule(source: &str) -> Rule {
 
 #[test]
 fn four_hours_are_reached_at_four_hours_and_exceeded_one_second_later() {
-    let state = played(vec![event(0, Actor::Customer, EventKind::Created)], 0);
+    let state = played(vec![event(0, Actor::Customer, EventKind::Created { signals: Vec::new() })], 0);
     for (source, second) in [
         ("idle.wall >= hours(4)", 14_400),
         ("idle.wall > hours(4)", 14_401),
