@@ -24,8 +24,6 @@ use std::time::Duration;
 
 /// The longest body.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// From the first byte of the head to the last of the body.
-const REQUEST_MAX: Duration = Duration::from_secs(30);
 /// How long a delivery waits to be made durable before the vendor is asked to come again.
 const NOTE_MAX: Duration = Duration::from_secs(2);
 /// When the vendor is asked to come again, in seconds.
@@ -51,8 +49,8 @@ enum Outcome {
     UnknownSource,
     TooLarge,
     Encoded,
+    NoLength,
     Unreadable,
-    TooSlow,
     Busy,
     NoRoom,
 }
@@ -65,8 +63,8 @@ impl Outcome {
             Outcome::UnknownSource => "unknown_source",
             Outcome::TooLarge => "too_large",
             Outcome::Encoded => "encoded",
+            Outcome::NoLength => "no_length",
             Outcome::Unreadable => "unreadable",
-            Outcome::TooSlow => "too_slow",
             Outcome::Busy => "busy",
             Outcome::NoRoom => "no_room",
         }
@@ -79,8 +77,8 @@ impl Outcome {
             Outcome::UnknownSource => StatusCode::NOT_FOUND,
             Outcome::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Outcome::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Outcome::NoLength => StatusCode::LENGTH_REQUIRED,
             Outcome::Unreadable => StatusCode::BAD_REQUEST,
-            Outcome::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Outcome::Busy | Outcome::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -95,7 +93,10 @@ impl IntoResponse for Outcome {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(COME_AGAIN));
         }
         // What was not read to its end would be read as the next request.
-        if matches!(self, Outcome::TooLarge | Outcome::Encoded | Outcome::TooSlow | Outcome::UnknownSource) {
+        if matches!(
+            self,
+            Outcome::TooLarge | Outcome::Encoded | Outcome::NoLength | Outcome::UnknownSource
+        ) {
             headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
         }
         response
@@ -156,8 +157,13 @@ async fn take(intake: &Intake, source: &str, connector: &dyn Connector, request:
 
 /// What can be refused before the body is read.
 fn acceptable(headers: &HeaderMap) -> Result<(), Outcome> {
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
+    if headers.get_all(header::CONTENT_ENCODING).iter().any(|value| value != "identity") {
         return Err(Outcome::Encoded);
+    }
+    // Chunks beside a length are one request to us and may be two to somebody in front of us; hyper hides which came
+    // along. Vendors send a length.
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(Outcome::NoLength);
     }
     let length =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -168,17 +174,14 @@ fn acceptable(headers: &HeaderMap) -> Result<(), Outcome> {
 }
 
 async fn read(body: Body) -> Result<Bytes, Outcome> {
-    match tokio::time::timeout(REQUEST_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await {
-        Ok(Ok(body)) => Ok(body),
-        // Either too long or broken off; nobody hears the answer to the latter.
-        Ok(Err(_)) => Err(Outcome::TooLarge),
-        Err(_) => Err(Outcome::TooSlow),
-    }
+    // Either too long or broken off; nobody hears the answer to the latter.
+    axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| Outcome::TooLarge)
 }
 
+/// All of them: one that is not text must not vanish, or a header that stands twice would look as if it stood once.
 fn plain(headers: &HeaderMap) -> Vec<(String, String)> {
-    let text = |value: &header::HeaderValue| value.to_str().ok().map(str::to_owned);
-    headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect()
+    let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
 fn refuse(source: &str, error: &ConnectorError) -> Outcome {

@@ -134,7 +134,7 @@ impl ServiceNow {
         let mut notes = Vec::new();
         for action in wants {
             match &action.want {
-                Want::Note { body, .. } => notes.push(body.as_str()),
+                Want::Note { body, .. } => notes.push(as_text(body)),
                 set => body
                     .extend(self.columns(set).map(|(name, value)| (name.to_owned(), Value::String(value)))),
             }
@@ -259,6 +259,19 @@ fn by_record(actions: &[Action]) -> Vec<(&str, Vec<usize>)> {
         }
     }
     records
+}
+
+/// A note that stays text: what a customer wrote may stand in it.
+///
+/// Vendor: a journal entry shows what stands between `[code]` and `[/code]` as HTML (product documentation, journal fields).
+fn as_text(body: &str) -> String {
+    let mut text: String = body.chars().filter(|one| !one.is_control() || *one == '\n').collect();
+    for tag in ["[code]", "[/code]"] {
+        while let Some(at) = text.to_ascii_lowercase().find(tag) {
+            text.replace_range(at..at + 1, "(");
+        }
+    }
+    text
 }
 
 /// Whether the rest of the batch would meet the same fate; it is left for later instead.

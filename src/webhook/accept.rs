@@ -4,10 +4,13 @@
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::pending;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +29,10 @@ pub struct Bounds {
     pub head_max: Duration,
     /// The longest head.
     pub head_bytes_max: usize,
+    /// From the head of a request to its answer, the body included.
+    pub request_max: Duration,
+    /// How long one connection may last: whoever sends and never reads gives its place back.
+    pub connection_max: Duration,
     /// How long open requests may go on after the stop.
     pub drain_max: Duration,
 }
@@ -37,6 +44,8 @@ impl Bounds {
             connections_per_address,
             head_max: Duration::from_secs(10),
             head_bytes_max: 32 * 1024,
+            request_max: Duration::from_secs(30),
+            connection_max: Duration::from_secs(600),
             drain_max: Duration::from_secs(5),
         }
     }
@@ -81,8 +90,8 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut st
 
 async fn converse(socket: TcpStream, router: Router, bounds: Bounds, mut stop: watch::Receiver<bool>) {
     let _ = socket.set_nodelay(true);
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        router.clone().oneshot(request.map(Body::new))
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        answer(router.clone(), request.map(Body::new), bounds.request_max)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -92,10 +101,23 @@ async fn converse(socket: TcpStream, router: Router, bounds: Bounds, mut stop: w
     tokio::pin!(connection);
     // Errors of a connection are the caller's: half a request, a reset, a head that never ends.
     tokio::select! {
-        _ = connection.as_mut() => return,
-        _ = stop.wait_for(|stopped| *stopped) => connection.as_mut().graceful_shutdown(),
+        ended = tokio::time::timeout(bounds.connection_max, connection.as_mut()) => {
+            if ended.is_ok() {
+                return;
+            }
+        }
+        _ = stop.wait_for(|stopped| *stopped) => {}
     }
-    let _ = connection.await;
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(bounds.drain_max, connection).await;
+}
+
+async fn answer(router: Router, request: Request<Body>, max: Duration) -> Result<Response, Infallible> {
+    match tokio::time::timeout(max, router.oneshot(request)).await {
+        Ok(answered) => answered,
+        // What was not read to its end would be read as the next request.
+        Err(_) => Ok((StatusCode::REQUEST_TIMEOUT, [(header::CONNECTION, "close")]).into_response()),
+    }
 }
 
 /// Connections by address.
