@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod jira;
+mod plain;
 mod quarantine;
 pub mod salesforce;
 pub mod servicenow;

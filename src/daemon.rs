@@ -21,6 +21,7 @@ use dutyd_core::problem::Problem;
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -77,7 +78,7 @@ impl Daemon {
         let clock = clock(&config).await?;
         let seed = seed(clock.as_ref());
         let state_dir = &config.settings.state_dir;
-        std::fs::create_dir_all(state_dir).map_err(|error| {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(|error| {
             StoreError::Unusable(format!("cannot create {}: {error}", state_dir.display()))
         })?;
         let store = SqliteStore::open(&state_dir.join(DATABASE), seed, clock.now()).await?;

@@ -93,10 +93,7 @@ impl IntoResponse for Outcome {
             headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(COME_AGAIN));
         }
         // What was not read to its end would be read as the next request.
-        if matches!(
-            self,
-            Outcome::TooLarge | Outcome::Encoded | Outcome::NoLength | Outcome::UnknownSource
-        ) {
+        if matches!(self, Outcome::TooLarge | Outcome::Encoded | Outcome::NoLength | Outcome::UnknownSource) {
             headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
         }
         response

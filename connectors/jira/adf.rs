@@ -3,6 +3,7 @@
 //! Invariant: a document we build has no nodes but `doc`, `paragraph` and `text`, whatever the text says
 //! (`hostile_text_stays_text`). Nothing in it can become a mention, a link or a macro.
 
+pub use crate::plain::printable;
 use serde_json::{Value, json};
 
 /// Deeper nesting than this is not read; the vendor's own editor stays far below.
@@ -23,15 +24,6 @@ fn paragraph(line: &str) -> Value {
         return json!({ "type": "paragraph", "content": [] });
     }
     json!({ "type": "paragraph", "content": [{ "type": "text", "text": line }] })
-}
-
-/// Without control characters and without those that turn the direction of writing.
-pub fn printable(line: &str) -> String {
-    line.chars().filter(|letter| !letter.is_control() && !is_bidi(*letter)).collect()
-}
-
-fn is_bidi(letter: char) -> bool {
-    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The text of a body: a document (version 3) or plain or wiki text (version 2 and Data Center).

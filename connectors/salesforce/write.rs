@@ -8,6 +8,7 @@
 use super::Salesforce;
 use super::soql::{parse_instant, quoted, record_id};
 use super::wire::{self, Part, Verdict, at, text};
+use crate::plain;
 use crate::{Applied, ConnectorError, Ctx, Lane, Method, Request};
 use dutyd_core::action::{Action, Receipt, Want, note_marker_line, note_markers};
 use dutyd_core::case::Revision;
@@ -319,7 +320,8 @@ fn same(found: &Value, wanted: &Value) -> bool {
 /// A note within its bound, the marker always on its last line.
 pub fn bounded(marker: &str, body: &str) -> String {
     let last = note_marker_line(marker);
-    let text = body.trim_end();
+    let text = plain::lines(body);
+    let text = text.trim_end();
     let text = text.strip_suffix(&last).unwrap_or(text).trim_end();
     let mut end = text.len().min(NOTE_BYTES_MAX - last.len() - 1);
     while !text.is_char_boundary(end) {

@@ -11,6 +11,7 @@ use super::ServiceNow;
 use super::config::Table;
 use super::query::{List, is_sys_id, parse_stamp, record_path};
 use super::wire::{self, Problem, Row};
+use crate::plain;
 use crate::{Applied, ConnectorError, Ctx, Lane, Method, Request};
 use dutyd_core::action::{Action, Receipt, Want, note_markers};
 use dutyd_core::case::Revision;
@@ -265,7 +266,7 @@ fn by_record(actions: &[Action]) -> Vec<(&str, Vec<usize>)> {
 ///
 /// Vendor: a journal entry shows what stands between `[code]` and `[/code]` as HTML (product documentation, journal fields).
 fn as_text(body: &str) -> String {
-    let mut text: String = body.chars().filter(|one| !one.is_control() || *one == '\n').collect();
+    let mut text = plain::lines(body);
     for tag in ["[code]", "[/code]"] {
         while let Some(at) = text.to_ascii_lowercase().find(tag) {
             text.replace_range(at..at + 1, "(");

@@ -277,7 +277,8 @@ fn quoted(text: &str) -> String {
 }
 
 pub(super) fn number_of(key: &CaseKey) -> Option<u64> {
-    key.id.parse().ok()
+    // As Zendesk writes it: `+5` and `05` would be other names of the same ticket.
+    key.id.parse().ok().filter(|id: &u64| id.to_string() == key.id)
 }
 
 fn sign_in(config: &SignInConfig, secrets: &Secrets) -> Result<SignIn, BuildError> {

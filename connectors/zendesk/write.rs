@@ -4,7 +4,7 @@
 
 use super::normalize::{FieldIds, METADATA_KEY, TAG_PREFIX, revision_of};
 use super::wire::{Audit, Comment, Ticket};
-use crate::ConnectorError;
+use crate::{ConnectorError, plain};
 use dutyd_core::action::{Action, Marker, Receipt, Want, note_markers};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -32,8 +32,8 @@ pub fn update_of(actions: &[&Action], fields: &FieldIds) -> Result<Update, Conne
             }
             Want::Why(why) => update.fields.push((known(fields.why, "why")?, why.clone())),
             Want::Note { body, .. } => match &mut update.note {
-                Some(note) => *note = format!("{note}\n\n{body}"),
-                None => update.note = Some(body.clone()),
+                Some(note) => *note = format!("{note}\n\n{}", plain::lines(body)),
+                None => update.note = Some(plain::lines(body)),
             },
         }
         update.actions.push(action.id.clone());

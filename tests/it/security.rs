@@ -2,7 +2,10 @@
 //! which command; `SECURITY.md` says which wall each stands for.
 
 mod addresses;
+mod canary;
 mod forged;
+mod injection;
 mod intake;
+mod privilege;
 mod standing;
 mod tls;

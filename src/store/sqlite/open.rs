@@ -6,6 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// SQLite before this has a race that can corrupt a database in WAL mode. <https://www.sqlite.org/wal.html#walresetbug>
@@ -59,6 +60,7 @@ pub fn open(path: &Path, instance: u64) -> Result<Opened, StoreError> {
 }
 
 fn open_sound(path: &Path, instance: u64) -> Result<(Connection, Start), StoreError> {
+    own(path)?;
     let mut connection = Connection::open(path)?;
     settle_in(&connection, "synchronous = FULL")?;
     connection.wal_hook(Some(copy_back))?;
@@ -97,6 +99,12 @@ pub fn is_checked_beside(path: &Path, start: Start) -> bool {
 /// For a large database, while work goes on.
 pub fn check_beside(path: &Path) -> Result<(), StoreError> {
     check(&open_reader(path)?, "quick_check")
+}
+
+/// Makes a new database a file of its owner alone, whatever the mask; SQLite gives its log the same mode.
+fn own(path: &Path) -> Result<(), StoreError> {
+    let made = File::options().create(true).append(true).mode(0o600).open(path);
+    made.map(drop).map_err(|error| StoreError::Unusable(format!("cannot open {}: {error}", path.display())))
 }
 
 /// FAST: what is deleted is overwritten where its page is written anyway. ON: everywhere, for erasures.

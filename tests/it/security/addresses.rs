@@ -73,25 +73,82 @@ impl Canaries {
     fn hosts(&self) -> Vec<String> {
         let (one, two) = (self.addresses[0].port(), self.addresses[1].port());
         let spellings = [
-            "127.0.0.1", "127.1", "127.0.1", "0x7f.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1", "127.0.0.1.",
-            "localhost", "LOCALHOST", "localhost.", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]",
-            "0.0.0.0", "0", "①②⑦.⓪.⓪.①", "127。0。0。1", "１２７.0.0.1", "ⓛocalhost", "loc\u{ad}alhost", "%6c%6f%63alhost",
-            "good.example@127.0.0.1", "good:pass@127.0.0.1", "127.0.0.1%2f",
+            "127.0.0.1",
+            "127.1",
+            "127.0.1",
+            "0x7f.1",
+            "0x7f000001",
+            "2130706433",
+            "017700000001",
+            "0177.0.0.1",
+            "127.0.0.1.",
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[0:0:0:0:0:ffff:127.0.0.1]",
+            "0.0.0.0",
+            "0",
+            "①②⑦.⓪.⓪.①",
+            "127。0。0。1",
+            "１２７.0.0.1",
+            "ⓛocalhost",
+            "loc\u{ad}alhost",
+            "%6c%6f%63alhost",
+            "good.example@127.0.0.1",
+            "good:pass@127.0.0.1",
+            "127.0.0.1%2f",
         ];
         let mut hosts: Vec<String> = spellings.iter().map(|host| format!("{host}:{one}")).collect();
         hosts.push(format!("127.0.0.2:{two}"));
         hosts.extend(self.addresses.get(2).map(|six| format!("[::1]:{}", six.port())));
-        hosts.extend(["169.254.169.254", "metadata.google.internal", "evil.example", "xn--80ak6aa92e.com"].map(str::to_owned));
+        hosts.extend(
+            ["169.254.169.254", "metadata.google.internal", "evil.example", "xn--80ak6aa92e.com"]
+                .map(str::to_owned),
+        );
         hosts
     }
 
     /// Every way to write that a request should go there.
     fn forms(&self) -> Vec<String> {
         const FORMS: [&str; 36] = [
-            "//{}/", "///{}/", "////{}", "\\\\{}\\", "/\\{}/", "\\/{}/", "/%2f{}/", "/%5c{}/", "/.//{}/", "/..//{}/", "/x/..//{}/",
-            "http://{}/", "https://{}/", "HTTP://{}/", "http:{}/", "http:/{}/", "http:\\\\{}/", "http:///{}/", "hTtP:/\\{}/",
-            "@{}/", "/@{}/", ":@{}/", ".{}/", "//good@{}/", "//{}#@good/", "//{}?@good/", "/\t/{}/", "\t//{}/", "/\r\nHost: {}\r\n",
-            "/%0d%0aHost:%20{}", "ftp://{}/", "ws://{}/", "gopher://{}/_x", "//{}\\@good/", "／／{}/", " //{}/",
+            "//{}/",
+            "///{}/",
+            "////{}",
+            "\\\\{}\\",
+            "/\\{}/",
+            "\\/{}/",
+            "/%2f{}/",
+            "/%5c{}/",
+            "/.//{}/",
+            "/..//{}/",
+            "/x/..//{}/",
+            "http://{}/",
+            "https://{}/",
+            "HTTP://{}/",
+            "http:{}/",
+            "http:/{}/",
+            "http:\\\\{}/",
+            "http:///{}/",
+            "hTtP:/\\{}/",
+            "@{}/",
+            "/@{}/",
+            ":@{}/",
+            ".{}/",
+            "//good@{}/",
+            "//{}#@good/",
+            "//{}?@good/",
+            "/\t/{}/",
+            "\t//{}/",
+            "/\r\nHost: {}\r\n",
+            "/%0d%0aHost:%20{}",
+            "ftp://{}/",
+            "ws://{}/",
+            "gopher://{}/_x",
+            "//{}\\@good/",
+            "／／{}/",
+            " //{}/",
         ];
         let hosts = self.hosts();
         FORMS.iter().flat_map(|form| hosts.iter().map(|host| form.replace("{}", host))).collect()
@@ -133,7 +190,13 @@ async fn the_door_connects_to_its_origin_only() {
     let (mut refused, mut sent) = (0, 0);
     for form in &forms {
         said.lock().expect("a word").clone_from(form);
-        for path in [form.clone(), format!("/{form}"), format!("/x{form}"), format!("/x?next={form}"), "/honest".to_owned()] {
+        for path in [
+            form.clone(),
+            format!("/{form}"),
+            format!("/x{form}"),
+            format!("/x?next={form}"),
+            "/honest".to_owned(),
+        ] {
             match door.send(Request::get(path.clone(), Lane::Write)).await {
                 Err(TransportError::Forbidden { .. }) => refused += 1,
                 Ok(answer) => {
@@ -147,7 +210,10 @@ async fn the_door_connects_to_its_origin_only() {
     assert_eq!(seen.load(Ordering::SeqCst), sent, "what was sent went to the origin");
     assert!(sent >= forms.len(), "the honest requests went out");
     assert_eq!(canaries.caught().await, 0, "somebody was led astray");
-    measured("G31", &format!("{} addresses, {refused} requests refused, {sent} to the origin, 0 to others", forms.len()));
+    measured(
+        "G31",
+        &format!("{} addresses, {refused} requests refused, {sent} to the origin, 0 to others", forms.len()),
+    );
 }
 
 /// Puts a hostile address in the place of everything in an answer that looks like one.
@@ -157,7 +223,9 @@ fn poison(node: &mut Value, key: &str, dice: &mut Dice, forms: &[String]) {
         Value::Array(list) => list.iter_mut().for_each(|value| poison(value, key, dice, forms)),
         Value::String(text) => {
             let key = key.to_ascii_lowercase();
-            let named = ["url", "self", "next", "link", "href", "cursor", "token_url", "site"].iter().any(|word| key.contains(word));
+            let named = ["url", "self", "next", "link", "href", "cursor", "token_url", "site"]
+                .iter()
+                .any(|word| key.contains(word));
             if key != "access_token" && (named || text.starts_with("http") || text.starts_with('/')) {
                 text.clone_from(dice.pick(forms));
             }
@@ -212,8 +280,11 @@ async fn no_address_in_an_answer_leads_a_connector_elsewhere() {
         let clock = Arc::new(Standing(world.now()));
         let door = door_of(connector.clone(), &NetworkSettings::default(), clock).unmetered();
         let cx = Ctx { http: &door, now: world.now() };
-        let keys: Vec<CaseKey> =
-            (subject.titles)(&world.history()).into_keys().take(5).map(|id| CaseKey::new(SOURCE, id)).collect();
+        let keys: Vec<CaseKey> = (subject.titles)(&world.history())
+            .into_keys()
+            .take(5)
+            .map(|id| CaseKey::new(SOURCE, id))
+            .collect();
         let mut cursor = None;
         for _ in 0..60 {
             if let Ok(page) = connector.pull(&cx, cursor.as_ref()).await {

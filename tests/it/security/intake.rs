@@ -27,7 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Gate {
     world: World,
-    scheme: &'static Scheme,
     case: CaseKey,
     address: SocketAddr,
     store: Arc<SqliteStore>,
@@ -56,7 +55,7 @@ impl Gate {
         let address = listener.local_addr().expect("an address");
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(serve(listener, router(Arc::new(intake)), bounds, stopping));
-        Self { world, scheme, case, address, store, _stop: stop, _dir: dir }
+        Self { world, case, address, store, _stop: stop, _dir: dir }
     }
 
     fn good(&self) -> Delivery {
@@ -122,35 +121,59 @@ fn tricks(scheme: &Scheme, good: &Delivery) -> Vec<(String, Vec<u8>)> {
         ("chunks and no length".to_owned(), chunked(good, te)),
         ("HTTP/2".to_owned(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
         ("a packed body".to_owned(), written(good, "content-encoding: gzip\r\n")),
-        ("packed, said second".to_owned(), written(good, "content-encoding: identity\r\ncontent-encoding: gzip\r\n")),
-        ("a head without end".to_owned(), [plain.clone(), vec![b'x'; 10]].concat()[..plain.len() / 2].to_vec()),
+        (
+            "packed, said second".to_owned(),
+            written(good, "content-encoding: identity\r\ncontent-encoding: gzip\r\n"),
+        ),
+        (
+            "a head without end".to_owned(),
+            [plain.clone(), vec![b'x'; 10]].concat()[..plain.len() / 2].to_vec(),
+        ),
         ("a long head".to_owned(), written(good, &format!("x-long: {}\r\n", "x".repeat(64 * 1024)))),
         ("many headers".to_owned(), written(good, &"x-many: 1\r\n".repeat(5_000))),
-        ("too long a body".to_owned(), replaced(&plain, &format!("content-length: {length}"), "content-length: 99999999")),
+        (
+            "too long a body".to_owned(),
+            replaced(&plain, &format!("content-length: {length}"), "content-length: 99999999"),
+        ),
         ("an unknown source".to_owned(), replaced(&plain, "/hooks/here", "/hooks/there")),
         ("no source".to_owned(), replaced(&plain, "/hooks/here", "/hooks/")),
         ("another path".to_owned(), replaced(&plain, "/hooks/here", "/hooks/here/x")),
         ("a path through".to_owned(), replaced(&plain, "/hooks/here", "/hooks/../hooks/here")),
         ("HTTP/0.9".to_owned(), replaced(&plain, " HTTP/1.1", "")),
         ("HTTP/3".to_owned(), replaced(&plain, "HTTP/1.1", "HTTP/3.0")),
-        ("a folded header".to_owned(), replaced(&plain, &format!("{}: ", scheme.signature), &format!("{}:\r\n ", scheme.signature))),
-        ("a blank before the colon".to_owned(), replaced(&plain, &format!("{}:", scheme.signature), &format!("{} :", scheme.signature))),
+        (
+            "a folded header".to_owned(),
+            replaced(&plain, &format!("{}: ", scheme.signature), &format!("{}:\r\n ", scheme.signature)),
+        ),
+        (
+            "a blank before the colon".to_owned(),
+            replaced(&plain, &format!("{}:", scheme.signature), &format!("{} :", scheme.signature)),
+        ),
         ("a naked return".to_owned(), replaced(&plain, "host: x", "host: x\rx: y")),
         ("a zero byte".to_owned(), replaced(&plain, "host: x", "host: x\0")),
     ];
     for odd in ["+LEN", "-1", "LEN, LEN", "0xLEN", "LEN LEN", "", "99999999999999999999999"] {
         let odd = odd.replace("LEN", &length.to_string());
-        all.push((format!("length {odd:?}"), replaced(&plain, &format!("content-length: {length}"), &format!("content-length: {odd}"))));
+        all.push((
+            format!("length {odd:?}"),
+            replaced(&plain, &format!("content-length: {length}"), &format!("content-length: {odd}")),
+        ));
     }
     for other in [length + 1, length - 1, 0] {
-        all.push((format!("lengths {length} and {other}"), written(good, &format!("content-length: {other}\r\n"))));
+        all.push((
+            format!("lengths {length} and {other}"),
+            written(good, &format!("content-length: {other}\r\n")),
+        ));
     }
     for odd in ["xchunked", "chunked, identity", "identity", "gzip, chunked, x"] {
         all.push((format!("encoding {odd:?}"), chunked(good, &format!("transfer-encoding: {odd}\r\n"))));
     }
     let chunks = chunked(good, te);
     for odd in ["fffffffffffffffff", "-1", "0x10", "g", "ffffffff"] {
-        all.push((format!("chunk {odd:?}"), replaced(&chunks, &format!("\r\n{length:x}\r\n"), &format!("\r\n{odd}\r\n"))));
+        all.push((
+            format!("chunk {odd:?}"),
+            replaced(&chunks, &format!("\r\n{length:x}\r\n"), &format!("\r\n{odd}\r\n")),
+        ));
     }
     for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "post", "POST\t"] {
         all.push((format!("method {method:?}"), replaced(&plain, "POST ", &format!("{method} "))));
@@ -172,7 +195,11 @@ fn tricks(scheme: &Scheme, good: &Delivery) -> Vec<(String, Vec<u8>)> {
 async fn a_genuine_delivery_in_a_strange_frame_is_not_heard() {
     let mut tried = 0;
     for scheme in SCHEMES {
-        let bounds = Bounds { head_max: Duration::from_secs(2), request_max: Duration::from_secs(2), ..Bounds::new(64) };
+        let bounds = Bounds {
+            head_max: Duration::from_secs(2),
+            request_max: Duration::from_secs(2),
+            ..Bounds::new(64)
+        };
         let gate = Gate::new(scheme, bounds).await;
         let good = gate.good();
         for (what, bytes) in tricks(scheme, &good) {
@@ -199,17 +226,24 @@ async fn replayed_deliveries_change_nothing() {
     for scheme in SCHEMES {
         let gate = Gate::new(scheme, Bounds::new(64)).await;
         let hints = gate.world.connector.hints(&gate.good(), gate.world.now()).expect("a genuine delivery");
-        assert_eq!(gate.store.note_delivery(SOURCE, hints.clone(), gate.world.now()).await.expect("noted"), 1);
+        assert_eq!(
+            gate.store.note_delivery(SOURCE, hints.clone(), gate.world.now()).await.expect("noted"),
+            1
+        );
         for batch in (0..count).collect::<Vec<_>>().chunks(250) {
-            let noted = batch.iter().map(|_| gate.store.note_delivery(SOURCE, hints.clone(), gate.world.now()));
-            let new: usize = futures::future::join_all(noted).await.into_iter().map(|noted| noted.expect("noted")).sum();
+            let noted =
+                batch.iter().map(|_| gate.store.note_delivery(SOURCE, hints.clone(), gate.world.now()));
+            let new: usize =
+                futures::future::join_all(noted).await.into_iter().map(|noted| noted.expect("noted")).sum();
             assert_eq!(new, 0, "a replay counts as news");
         }
         assert_eq!(gate.hints().await, 1, "{}", scheme.subject.vendor);
     }
-    measured("G14", &format!("{} replayed webhooks: no new hint; changed ones: see the other tests", count * 4));
+    measured(
+        "G14",
+        &format!("{} replayed webhooks: no new hint; changed ones: see the other tests", count * 4),
+    );
 }
-
 
 /// G35
 #[tokio::test]
@@ -221,7 +255,11 @@ async fn one_address_that_floods_takes_no_place_from_others() {
         let _ = socket.write_all(b"POST /hooks/here HTTP/1.1\r\nx-slow: ").await;
         held.push(socket);
     }
-    assert!(gate.serves_the_honest().await.starts_with("HTTP/1.1 204"), "an honest one between {}", held.len());
+    assert!(
+        gate.serves_the_honest().await.starts_with("HTTP/1.1 204"),
+        "an honest one between {}",
+        held.len()
+    );
     drop(held);
 }
 

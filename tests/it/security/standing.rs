@@ -74,7 +74,10 @@ pub fn door(origin: &str, network: &NetworkSettings, clock: Arc<dyn Clock>) -> H
     let profile = Profile {
         vendor: "bare",
         origin: Url::parse(origin).expect("an address"),
-        sign_in: SignIn::Basic { user: "dutyd".to_owned(), password: SecretString::from("hunter2".to_owned()) },
+        sign_in: SignIn::Basic {
+            user: "dutyd".to_owned(),
+            password: SecretString::from("hunter2".to_owned()),
+        },
         lag: SignedDuration::ZERO,
         fetch_max: 1,
         apply_max: 1,

@@ -6,7 +6,8 @@ use super::standing::{Standing, door};
 use dutyd::config::NetworkSettings;
 use dutyd_connectors::{Lane, Request, Transport, TransportError};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
 };
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,10 @@ fn papers(by: &Authority, name: &str, change: impl FnOnce(&mut CertificateParams
 }
 
 /// A server that answers 200 to anything; how many requests it was sent.
-async fn server(papers: Papers, versions: &[&'static SupportedProtocolVersion]) -> (SocketAddr, Arc<AtomicUsize>) {
+async fn server(
+    papers: Papers,
+    versions: &[&'static SupportedProtocolVersion],
+) -> (SocketAddr, Arc<AtomicUsize>) {
     let key = PrivateKeyDer::try_from(papers.key.serialize_der()).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(versions)
@@ -97,8 +101,9 @@ async fn a_server_with_a_bad_certificate_is_sent_nothing() {
         params.not_after = date_time_ymd(2021, 1, 1);
     };
     let future = |params: &mut CertificateParams| params.not_before = date_time_ymd(2090, 1, 1);
-    let for_clients =
-        |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let for_clients = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]
+    };
     let key = KeyPair::generate().expect("a key");
     let alone = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
     let alone = alone.self_signed(&key).expect("a certificate");
