@@ -55,3 +55,30 @@ pub fn read_again(error: &ConnectorError, failures: u32, now: Timestamp, dice: &
         | ConnectorError::Malformed { .. } => after(now, backoff(failures, dice)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// G20. Whatever a header made of it: the engine waits between a second and a quarter of an hour.
+    #[test]
+    fn no_vendor_makes_us_wait_less_than_a_second_or_more_than_a_quarter_of_an_hour() {
+        let now: Timestamp = "2026-03-02T08:00:00Z".parse().expect("an instant");
+        let dice = Dice::new(1);
+        let edges =
+            [None, Some(Timestamp::MIN), Some(Timestamp::MAX), Some(Timestamp::UNIX_EPOCH), Some(now)];
+        let near = (-50_000..50_000).map(|seconds| Some(now + SignedDuration::from_millis(seconds * 37)));
+        for until in edges.into_iter().chain(near) {
+            for at in [now, Timestamp::MIN, Timestamp::MAX - SignedDuration::from_hours(1)] {
+                let again = read_again(&ConnectorError::Throttled { until }, 1, at, &dice);
+                let wait = again.duration_since(at);
+                assert!((WAIT_MIN..=WAIT_MAX).contains(&wait), "{until:?} at {at}: {wait:#}");
+            }
+        }
+        for failures in [0, 1, 2, 16, 17, u32::MAX] {
+            let error = ConnectorError::Unavailable { reason: String::new() };
+            let wait = read_again(&error, failures, now, &dice).duration_since(now);
+            assert!(wait >= WAIT_MIN && wait <= WAIT_MAX + WAIT_MIN, "{failures}: {wait:#}");
+        }
+    }
+}
