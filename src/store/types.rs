@@ -181,11 +181,11 @@ pub struct FactsRead {
 impl FactsRead {
     pub const ALL: Self = Self { open: true, urgent: true, unowned: true, unanswered: true, sources: true };
 
-    /// Whether a change of the counts (open, urgent, unowned, unanswered) can be seen. The number of sources changes
-    /// only with the number of open cases.
-    pub fn any_of(self, changed: [i64; 4]) -> bool {
+    /// Whether a change of the counts (open, urgent, unowned, unanswered) and of the number of sources can be seen.
+    pub fn any_of(self, changed: [i64; 4], sources: i64) -> bool {
         let [open, urgent, unowned, unanswered] = changed.map(|by| by != 0);
-        (open && (self.open || self.sources))
+        (open && self.open)
+            || (sources != 0 && self.sources)
             || (urgent && self.urgent)
             || (unowned && self.unowned)
             || (unanswered && self.unanswered)

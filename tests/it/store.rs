@@ -468,6 +468,28 @@ async fn a_changed_fact_wakes_only_the_members_that_read_it(make: MakeStore) {
     }
 }
 
+/// Its first judgement comes before the store knows which groups it belongs to.
+async fn a_case_that_joins_a_group_is_judged_by_what_the_group_knows(make: MakeStore) {
+    let bed = Bed::new(make).await;
+    let lease = bed.lease().await;
+    let customer = FactsRead { urgent: true, sources: true, ..FactsRead::default() };
+    let watched = Watched { customer, ..Watched::default() };
+    bed.page(&lease, &[("a", 1)], true).await.expect("saved");
+    let first = due(bed.store(), start()).await.remove(0);
+    let urgent = vec![in_group(&first, true)];
+    bed.store().commit_outcomes(urgent, watched, start()).await.expect("committed");
+    let again = due(bed.store(), start()).await.remove(0);
+    let quiet = vec![OutcomeCommit { state: None, ..outcome(&again) }];
+    bed.store().commit_outcomes(quiet, watched, start()).await.expect("committed");
+    bed.page(&lease, &[("b", 1)], true).await.expect("saved");
+    let second = due(bed.store(), start()).await.remove(0);
+    assert_eq!(second.around.customer, None);
+    bed.store().commit_outcomes(vec![in_group(&second, false)], watched, start()).await.expect("committed");
+    let woken = due(bed.store(), start()).await;
+    assert_eq!(woken.iter().map(|case| case.key.id.as_str()).collect::<Vec<_>>(), ["b"], "nobody else");
+    assert_eq!(woken[0].around.customer.map(|facts| facts.urgent), Some(1));
+}
+
 async fn a_large_group_is_woken_in_slices_and_a_small_one_does_not_wait(make: MakeStore) {
     const MEMBERS: usize = 10_000;
     let bed = Bed::new(make).await;
@@ -685,6 +707,7 @@ async fn exercise(make: MakeStore) {
     held_actions_wait_until_their_case_changes(make).await;
     a_paused_source_sends_nothing(make).await;
     a_changed_fact_wakes_only_the_members_that_read_it(make).await;
+    a_case_that_joins_a_group_is_judged_by_what_the_group_knows(make).await;
     a_large_group_is_woken_in_slices_and_a_small_one_does_not_wait(make).await;
     a_new_policy_makes_open_cases_due_nearest_deadline_first(make).await;
     missed_webhooks_are_counted_and_late_ones_are_not(make).await;

@@ -2,11 +2,12 @@
 //!
 //! Must not know: what is decided, sent or ordered.
 
+use super::ledger::Ledger;
 use super::open::meta;
 use super::rows::{at, ms};
 use super::upkeep::forget;
 use crate::audit::{Checkpoint, Erasure, Found, Hash, Kind, Link, Verified, Verifier, chain, digest};
-use crate::store::{AuditQuestion, AuditRow, Result, StoreError};
+use crate::store::{AuditQuestion, AuditRow, Result, StoreError, Watched};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
@@ -72,11 +73,13 @@ pub fn erase(db: &Connection, cases: &[i64], why: &str, now: Timestamp) -> Resul
     if cases.is_empty() {
         return Ok(());
     }
+    let mut ledger = Ledger::new(Watched::default());
     for case in cases {
-        forget(db, *case)?;
+        forget(db, *case, &mut ledger)?;
         db.prepare_cached("UPDATE audit SET salt = NULL, body = NULL WHERE case_id = ?1")?
             .execute([*case])?;
     }
+    ledger.settle(db, now)?;
     let erasure = Erasure { why: why.to_owned(), cases: cases.to_vec() };
     note(db, Kind::Erasure, 0, &erasure, now)
 }

@@ -21,11 +21,11 @@ const DEDUPE_DAYS: i64 = 7;
 
 pub fn lease_source(
     db: &Connection,
-    source: String,
+    source: &str,
     token: Token,
     now: Timestamp,
 ) -> Result<Option<SourceLease>> {
-    let id = source_id(db, &source)?;
+    let id = source_id(db, source)?;
     let until = now.saturating_add(LEASE_LIFE).unwrap_or(now);
     let changed = db
         .prepare_cached(
@@ -33,7 +33,7 @@ pub fn lease_source(
              WHERE id = ?1 AND (token IS NULL OR token = ?2 OR lease_until <= ?4)",
         )?
         .execute(params![id, token.0, ms(until), ms(now)])?;
-    Ok((changed == 1).then_some(SourceLease { source, token, until }))
+    Ok((changed == 1).then(|| SourceLease { source: source.to_owned(), token, until }))
 }
 
 pub fn cursor(db: &Connection, source: &str) -> Result<Option<Cursor>> {
@@ -116,7 +116,7 @@ pub fn commit_page(
     now: Timestamp,
 ) -> Result<PageSaved> {
     let source = held(db, lease)?;
-    let mut saved = PageSaved::default();
+    let (mut saved, mut cases) = (PageSaved::default(), 0);
     let mut bells = BTreeMap::new();
     for change in &page.changes {
         let known = known(db, source.id, &change.key.id)?;
@@ -124,7 +124,9 @@ pub fn commit_page(
         if let Some(bell) = bells::judge(db, source, known, Some(revision), &change.key)? {
             bells.insert(&change.key.id, (bell, revision.0));
         }
-        *(if take_in(db, source, known, change, now)? { &mut saved.changes } else { &mut saved.known }) += 1;
+        let taken = take_in(db, source, known, change, now)?;
+        *(if taken == Taken::Known { &mut saved.known } else { &mut saved.changes }) += 1;
+        cases += i64::from(taken == Taken::NewCase);
     }
     for hint in &page.hints {
         let known = known(db, source.id, &hint.key.id)?;
@@ -149,10 +151,19 @@ pub fn commit_page(
     }
     saved.expected = bells.len();
     move_cursor(db, source, page, saved, now)?;
+    count_changes(db, source.id, cases, saved.changes)?;
     Ok(saved)
 }
 
-/// Puts a change into the inbox unless we have it. Answers whether it was news.
+/// What a change was to us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Known,
+    News,
+    NewCase,
+}
+
+/// Puts a change into the inbox unless we have it.
 ///
 /// Invariant: a stored case never moves to an older version (`an_older_version_is_not_taken_in`).
 fn take_in(
@@ -161,28 +172,32 @@ fn take_in(
     known: Option<Known>,
     change: &Incoming,
     now: Timestamp,
-) -> Result<bool> {
+) -> Result<Taken> {
     let revision = (change.revision.at_ms, count(change.revision));
-    if let Some(known) = known {
-        let same = known.seen == revision && known.digest == Some(change.digest);
-        let completes = change.complete && known.full < Some(revision);
-        if revision < known.seen || (same && !completes) {
-            return Ok(false);
-        }
-    }
-    let case = match known {
-        Some(known) => known.id,
-        None => insert_case(db, source.id, change)?,
+    let Some(known) = known else {
+        insert_case(db, source.id, change, now)?;
+        return Ok(Taken::NewCase);
     };
+    let same = known.seen == revision && known.digest == Some(change.digest);
+    let completes = change.complete && known.full < Some(revision);
+    if revision < known.seen || (same && !completes) {
+        return Ok(Taken::Known);
+    }
     db.prepare_cached(
         "UPDATE cases SET seen_ms = ?2, seen_count = ?3, digest = ?4,
            full_ms = CASE WHEN ?5 THEN ?2 ELSE full_ms END,
            full_count = CASE WHEN ?5 THEN ?3 ELSE full_count END
          WHERE id = ?1",
     )?
-    .execute(params![case, revision.0, revision.1, change.digest, change.complete])?;
-    add_news(db, case, &change.news, now)?;
-    Ok(true)
+    .execute(params![known.id, revision.0, revision.1, change.digest, change.complete])?;
+    add_news(db, known.id, &change.news, now)?;
+    Ok(Taken::News)
+}
+
+fn count_changes(db: &Connection, source: i64, cases: i64, changes: usize) -> Result<()> {
+    db.prepare_cached("UPDATE source SET cases = cases + ?2, changes = changes + ?3 WHERE id = ?1")?
+        .execute(params![source, cases, changes])?;
+    Ok(())
 }
 
 fn move_cursor(
@@ -194,12 +209,12 @@ fn move_cursor(
 ) -> Result<()> {
     let begun = ms(page.begun.unwrap_or(now));
     db.prepare_cached(
-        "UPDATE source SET pulled_at = ?2, pages = pages + 1, changes = changes + ?3,
-           bells_missed = bells_missed + ?4, bells_expected = bells_expected + ?7, imported = max(imported, ?5),
+        "UPDATE source SET pulled_at = ?2, pages = pages + 1, bells_missed = bells_missed + ?3,
+           bells_expected = bells_expected + ?4, imported = max(imported, ?5),
            caught_up_at = CASE WHEN ?5 THEN ?6 ELSE caught_up_at END
          WHERE id = ?1",
     )?
-    .execute(params![source.id, ms(now), saved.changes, saved.missed, !page.more, begun, saved.expected])?;
+    .execute(params![source.id, ms(now), saved.missed, saved.expected, !page.more, begun])?;
     if let Some(next) = &page.next {
         db.prepare_cached("UPDATE source SET cursor_version = ?2, cursor = ?3 WHERE id = ?1")?
             .execute(params![source.id, next.version, next.body])?;
@@ -262,14 +277,15 @@ pub fn commit_fetched(
     now: Timestamp,
 ) -> Result<usize> {
     let source = held(db, lease)?;
-    let mut news = 0;
+    let (mut cases, mut news) = (0, 0);
     for FetchedCase { hint, result } in fetched {
         let known = known(db, source.id, &hint.key.id)?;
         match result {
             FetchResult::Case(change) => {
-                let whole = Incoming { complete: true, ..(**change).clone() };
-                let revision = (whole.revision.at_ms, count(whole.revision));
-                news += usize::from(take_in(db, source, known, &whole, now)?);
+                let revision = (change.revision.at_ms, count(change.revision));
+                let taken = take_in(db, source, known, change, now)?;
+                news += usize::from(taken != Taken::Known);
+                cases += i64::from(taken == Taken::NewCase);
                 if hint.rung {
                     bells::rang(db, source.id, &hint.key.id, known, revision)?;
                 } else if known.is_none() && source.imported && source.rings {
@@ -291,8 +307,7 @@ pub fn commit_fetched(
         };
         put_down(db, source.id, hint, again, now)?;
     }
-    db.prepare_cached("UPDATE source SET changes = changes + ?2 WHERE id = ?1")?
-        .execute(params![source.id, news])?;
+    count_changes(db, source.id, cases, news)?;
     Ok(news)
 }
 
@@ -305,8 +320,12 @@ fn put_down(
     now: Timestamp,
 ) -> std::result::Result<(), StoreError> {
     if again.is_none() {
-        db.prepare_cached("DELETE FROM hint WHERE source = ?1 AND vendor_id = ?2 AND rings = ?3")?
+        let done = db
+            .prepare_cached("DELETE FROM hint WHERE source = ?1 AND vendor_id = ?2 AND rings = ?3")?
             .execute(params![source, hint.key.id, hint.rings])?;
+        if done == 1 {
+            return Ok(());
+        }
     }
     db.prepare_cached("UPDATE hint SET ready_at = ?3, taken = 0 WHERE source = ?1 AND vendor_id = ?2")?
         .execute(params![source, hint.key.id, ms(again.unwrap_or(now))])?;

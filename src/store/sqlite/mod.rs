@@ -7,6 +7,7 @@ mod audit;
 mod bells;
 mod census;
 mod intake;
+mod ledger;
 mod open;
 mod outbox;
 mod reads;
@@ -158,7 +159,7 @@ impl Store for SqliteStore {
 
     async fn lease_source(&self, source: &str, token: Token, now: Timestamp) -> Result<Option<SourceLease>> {
         let source = source.to_owned();
-        self.writer.write(Keep::Now, move |db| intake::lease_source(db, source, token, now)).await
+        self.writer.write(Keep::Now, move |db| intake::lease_source(db, &source, token, now)).await
     }
 
     async fn cursor(&self, source: &str) -> Result<Option<Cursor>> {
@@ -189,10 +190,15 @@ impl Store for SqliteStore {
     async fn commit_fetched(
         &self,
         lease: &SourceLease,
-        fetched: Vec<FetchedCase>,
+        mut fetched: Vec<FetchedCase>,
         now: Timestamp,
     ) -> Result<usize> {
         let lease = lease.clone();
+        for case in &mut fetched {
+            if let FetchResult::Case(change) = &mut case.result {
+                change.complete = true;
+            }
+        }
         self.writer.write(Keep::Now, move |db| intake::commit_fetched(db, &lease, &fetched, now)).await
     }
 
@@ -211,6 +217,7 @@ impl Store for SqliteStore {
         watched: Watched,
         now: Timestamp,
     ) -> Result<usize> {
+        let outcomes = work::prepared(outcomes)?;
         self.writer.write(Keep::Now, move |db| work::commit_outcomes(db, &outcomes, watched, now)).await
     }
 
@@ -255,7 +262,7 @@ impl Store for SqliteStore {
 
     async fn order(&self, order: Order, now: Timestamp) -> Result<usize> {
         let erases = matches!(order, Order::Erase { .. });
-        let met = self.writer.write(Keep::Now, move |db| upkeep::order(db, order, now)).await?;
+        let met = self.writer.write(Keep::Now, move |db| upkeep::order(db, &order, now)).await?;
         if erases {
             // The write-ahead log still holds what was erased.
             self.read(upkeep::truncate_log).await?;

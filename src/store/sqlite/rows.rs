@@ -100,29 +100,40 @@ pub fn known(db: &Connection, source: i64, vendor_id: &str) -> Result<Option<Kno
     Ok(found)
 }
 
-/// A case seen for the first time.
-pub fn insert_case(db: &Connection, source: i64, incoming: &Incoming) -> Result<i64> {
+/// A case seen for the first time, with its first news.
+pub fn insert_case(db: &Connection, source: i64, incoming: &Incoming, now: Timestamp) -> Result<()> {
+    let revision = (incoming.revision.at_ms, count(incoming.revision));
+    let full = Some(revision).filter(|_| incoming.complete);
     db.prepare_cached(
-        "INSERT INTO cases (source, vendor_id, number, seen_ms, seen_count) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO cases (source, vendor_id, number, seen_ms, seen_count, digest, full_ms, full_count)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         source,
         incoming.key.id,
         incoming.number,
-        incoming.revision.at_ms,
-        count(incoming.revision)
+        revision.0,
+        revision.1,
+        incoming.digest,
+        full.map(|full| full.0),
+        full.map(|full| full.1)
     ])?;
     let case = db.last_insert_rowid();
-    db.prepare_cached("INSERT INTO due (case_id) VALUES (?1)")?.execute([case])?;
-    db.prepare_cached("UPDATE source SET cases = cases + 1 WHERE id = ?1")?.execute([source])?;
-    Ok(case)
+    db.prepare_cached("INSERT INTO due (case_id, ready_at, rings) VALUES (?1, ?2, 1)")?
+        .execute([case, ms(now)])?;
+    insert_news(db, case, &incoming.news)
 }
 
 /// Invariant: a case with unread news is due (`a_case_with_unread_news_is_due`).
 pub fn add_news(db: &Connection, case: i64, news: &Sealed, now: Timestamp) -> Result<()> {
+    insert_news(db, case, news)?;
+    wake(db, case, now)
+}
+
+fn insert_news(db: &Connection, case: i64, news: &Sealed) -> Result<()> {
     db.prepare_cached("INSERT INTO inbox (case_id, body) VALUES (?1, ?2)")?
         .execute(params![case, news.bytes()])?;
-    wake(db, case, now)
+    Ok(())
 }
 
 /// Makes a case due. One that is being evaluated is evaluated again afterwards.

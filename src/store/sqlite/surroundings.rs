@@ -3,9 +3,10 @@
 //! A changed fact makes the open members due whose policy reads it: in slices, so that a customer with ten thousand
 //! cases stalls nobody.
 
+use super::ledger::{Ledger, number};
 use super::rows::{at, wake};
-use crate::store::{FactsRead, OutcomeCommit, Result, Watched};
-use dutyd_core::around::{Around, Contribution, Group, GroupFacts, GroupKind, LinkedCase};
+use crate::store::{OutcomeCommit, Result};
+use dutyd_core::around::{Around, Contribution, GroupFacts, GroupKind, LinkedCase};
 use dutyd_core::case::{CaseKey, Status};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -19,14 +20,6 @@ const LINKS_MAX: usize = 32;
 
 const KINDS: [GroupKind; 3] = [GroupKind::Customer, GroupKind::Owner, GroupKind::Team];
 
-fn number(kind: GroupKind) -> i64 {
-    match kind {
-        GroupKind::Customer => 0,
-        GroupKind::Owner => 1,
-        GroupKind::Team => 2,
-    }
-}
-
 fn bits(adds: Contribution) -> i64 {
     i64::from(adds.open)
         | i64::from(adds.urgent) << 1
@@ -39,15 +32,21 @@ fn difference(old: i64, new: i64) -> [i64; 4] {
     [0, 1, 2, 3].map(|bit| (new >> bit & 1) - (old >> bit & 1))
 }
 
-/// Brings the case's groups in line with the outcome and marks those whose facts changed.
-pub fn join(db: &Connection, outcome: &OutcomeCommit, watched: Watched) -> Result<()> {
-    let old = memberships(db, outcome.case)?;
+/// Brings the case's groups in line with the outcome.
+pub fn join(
+    db: &Connection,
+    outcome: &OutcomeCommit,
+    source: i64,
+    is_new: bool,
+    ledger: &mut Ledger,
+) -> Result<()> {
+    let old = if is_new { Vec::new() } else { memberships(db, outcome.case)? };
     for kind in KINDS {
         let before =
             old.iter().find(|(known, _, _)| *known == number(kind)).map(|(_, crowd, bits)| (*crowd, *bits));
         let now = outcome.groups.iter().find(|(group, _)| group.kind == kind);
         let after = match now {
-            Some((group, adds)) => Some((crowd_of(db, group)?, bits(*adds))),
+            Some((group, adds)) => Some((ledger.crowd_of(db, group)?, bits(*adds))),
             None => None,
         };
         if before == after {
@@ -56,14 +55,22 @@ pub fn join(db: &Connection, outcome: &OutcomeCommit, watched: Watched) -> Resul
         let same = before.map(|(crowd, _)| crowd) == after.map(|(crowd, _)| crowd);
         if let Some((crowd, bits)) = before {
             let to = after.filter(|_| same).map_or(0, |(_, bits)| bits);
-            shift(db, outcome.case, crowd, difference(bits, to), watched.of(kind))?;
+            ledger.shift(kind, crowd, source, difference(bits, to));
         }
         if let Some((crowd, bits)) = after.filter(|_| !same) {
-            shift(db, outcome.case, crowd, difference(0, bits), watched.of(kind))?;
+            ledger.shift(kind, crowd, source, difference(0, bits));
+        }
+        let was_open = same && before.is_some_and(|(_, bits)| is_open(bits));
+        if let Some((crowd, _)) = after.filter(|(_, bits)| is_open(*bits) && !was_open) {
+            ledger.join(kind, crowd, outcome.case);
         }
         write_membership(db, outcome.case, kind, after)?;
     }
     Ok(())
+}
+
+fn is_open(bits: i64) -> bool {
+    bits & 1 == 1
 }
 
 fn memberships(db: &Connection, case: i64) -> Result<Vec<(i64, i64, i64)>> {
@@ -84,48 +91,6 @@ fn write_membership(db: &Connection, case: i64, kind: GroupKind, member: Option<
             .prepare_cached("DELETE FROM member WHERE case_id = ?1 AND kind = ?2")?
             .execute([case, number(kind)])?,
     };
-    Ok(())
-}
-
-fn crowd_of(db: &Connection, group: &Group) -> Result<i64> {
-    let found = db
-        .prepare_cached("SELECT id FROM crowd WHERE kind = ?1 AND key = ?2")?
-        .query_row(params![number(group.kind), group.key], |row| row.get(0))
-        .optional()?;
-    match found {
-        Some(id) => Ok(id),
-        None => {
-            db.prepare_cached("INSERT INTO crowd (kind, key) VALUES (?1, ?2)")?
-                .execute(params![number(group.kind), group.key])?;
-            Ok(db.last_insert_rowid())
-        }
-    }
-}
-
-fn shift(db: &Connection, case: i64, crowd: i64, by: [i64; 4], watched: FactsRead) -> Result<()> {
-    if by == [0; 4] {
-        return Ok(());
-    }
-    db.prepare_cached(
-        "UPDATE crowd SET open = open + ?2, urgent = urgent + ?3, unowned = unowned + ?4,
-           unanswered = unanswered + ?5 WHERE id = ?1",
-    )?
-    .execute([crowd, by[0], by[1], by[2], by[3]])?;
-    if by[0] != 0 {
-        db.prepare_cached(
-            "INSERT INTO crowd_source SELECT ?1, source, ?3 FROM cases WHERE id = ?2
-             ON CONFLICT DO UPDATE SET open = open + excluded.open",
-        )?
-        .execute([crowd, case, by[0]])?;
-    }
-    if watched.any_of(by) {
-        // A lap from where the walk is now: members already passed are passed again.
-        db.prepare_cached(
-            "INSERT INTO waking (crowd, at) VALUES (?1, 0)
-             ON CONFLICT DO UPDATE SET stop_at = at, wrapped = 0",
-        )?
-        .execute([crowd])?;
-    }
     Ok(())
 }
 
@@ -220,8 +185,16 @@ fn linked(db: &Connection, case: i64) -> Result<Vec<LinkedCase>> {
 }
 
 /// Notes the case's links, and makes due the cases that link to it if it moved.
-pub fn link(db: &Connection, outcome: &OutcomeCommit, moved: bool, now: Timestamp) -> Result<()> {
-    db.prepare_cached("DELETE FROM link WHERE case_id = ?1")?.execute([outcome.case])?;
+pub fn link(
+    db: &Connection,
+    outcome: &OutcomeCommit,
+    is_new: bool,
+    moved: bool,
+    now: Timestamp,
+) -> Result<()> {
+    if !is_new {
+        db.prepare_cached("DELETE FROM link WHERE case_id = ?1")?.execute([outcome.case])?;
+    }
     for to in outcome.links.iter().take(LINKS_MAX) {
         db.prepare_cached("INSERT INTO link VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
             .execute(params![outcome.case, to.source, to.id])?;
@@ -244,9 +217,13 @@ pub fn link(db: &Connection, outcome: &OutcomeCommit, moved: bool, now: Timestam
 }
 
 /// Takes a case out of everything around it, before it is forgotten.
-pub fn leave(db: &Connection, case: i64) -> Result<()> {
-    for (_, crowd, bits) in memberships(db, case)? {
-        shift(db, case, crowd, difference(bits, 0), FactsRead::default())?;
+pub fn leave(db: &Connection, case: i64, ledger: &mut Ledger) -> Result<()> {
+    let source =
+        db.prepare_cached("SELECT source FROM cases WHERE id = ?1")?.query_row([case], |row| row.get(0))?;
+    for (kind, crowd, bits) in memberships(db, case)? {
+        for kind in KINDS.into_iter().filter(|known| number(*known) == kind) {
+            ledger.shift(kind, crowd, source, difference(bits, 0));
+        }
     }
     db.prepare_cached("DELETE FROM member WHERE case_id = ?1")?.execute([case])?;
     db.prepare_cached("DELETE FROM link WHERE case_id = ?1")?.execute([case])?;

@@ -1,7 +1,8 @@
 //! Upkeep: after a start or a jump, after a change of policy, retention, and what operators order.
 
+use super::ledger::Ledger;
 use super::open::{meta, secure_delete, set_meta};
-use super::rows::{ms, tally, wake};
+use super::rows::{ms, wake};
 use super::surroundings;
 use super::{audit, census, outbox};
 use crate::audit::Kind;
@@ -169,14 +170,14 @@ pub fn sweep(db: &Connection, retention: Retention, now: Timestamp) -> Result<Sw
 }
 
 /// Everything about one case, its log of decisions too.
-pub fn forget(db: &Connection, case: i64) -> Result<()> {
-    surroundings::leave(db, case)?;
+pub fn forget(db: &Connection, case: i64, ledger: &mut Ledger) -> Result<()> {
+    surroundings::leave(db, case, ledger)?;
     db.prepare_cached(
         "UPDATE source SET cases = cases - 1 WHERE id = (SELECT source FROM cases WHERE id = ?1)",
     )?
     .execute([case])?;
     let decisions = db.prepare_cached("DELETE FROM decision WHERE case_id = ?1")?.execute([case])?;
-    tally(db, "decisions", -i64::try_from(decisions).unwrap_or(0))?;
+    ledger.decisions -= i64::try_from(decisions).unwrap_or(0);
     for statement in [
         "DELETE FROM quarantine WHERE (source, record) IN (SELECT source, vendor_id FROM cases WHERE id = ?1)",
         "DELETE FROM hint WHERE (source, vendor_id) IN (SELECT source, vendor_id FROM cases WHERE id = ?1)",
@@ -207,8 +208,8 @@ pub fn truncate_log(db: &Connection) -> Result<()> {
     Ok(())
 }
 
-pub fn order(db: &Connection, order: Order, now: Timestamp) -> Result<usize> {
-    if let Some(said) = audited(&order) {
+pub fn order(db: &Connection, order: &Order, now: Timestamp) -> Result<usize> {
+    if let Some(said) = audited(order) {
         audit::note(db, Kind::Order, 0, &said, now)?;
     }
     Ok(match order {
@@ -230,15 +231,15 @@ pub fn order(db: &Connection, order: Order, now: Timestamp) -> Result<usize> {
         Order::Erase { cases } => {
             // Freed pages are overwritten too.
             secure_delete(db, "ON")?;
-            let erased = audit::erase(db, &cases, "ordered", now);
+            let erased = audit::erase(db, cases, "ordered", now);
             secure_delete(db, "FAST")?;
             erased?;
             cases.len()
         }
-        Order::RetainAudit { before } => audit::retain(db, before, now)?,
+        Order::RetainAudit { before } => audit::retain(db, *before, now)?,
         Order::Want { actions } => {
             let mut met = 0;
-            for action in &actions {
+            for action in actions {
                 if let Some(case) = case_of(db, &action.case)? {
                     outbox::upsert(db, case, action, outbox::READY, 0, now)?;
                     db.prepare_cached(

@@ -1,6 +1,7 @@
 //! The due-queue: leasing cases to be evaluated, loading what they need, committing what came of it.
 
-use super::rows::{at, count, ms, ms_up, tally, wake};
+use super::ledger::Ledger;
+use super::rows::{at, count, ms, ms_up, wake};
 use super::{audit, outbox, surroundings, upkeep};
 use crate::audit::Kind;
 use crate::store::{
@@ -8,9 +9,9 @@ use crate::store::{
 };
 use dutyd_core::action::Severity;
 use dutyd_core::case::CaseKey;
-use dutyd_core::decide::DecisionKind;
+use dutyd_core::decide::{Decision, DecisionKind};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 /// Unread news of one case that one evaluation takes up.
 const NEWS_MAX: usize = 64;
@@ -65,36 +66,28 @@ fn lease_ready(db: &Connection, token: Token, max: usize, now: Timestamp) -> Res
 
 /// Reads what the leased cases need. What arrives after the lease is seen by the next one.
 pub fn load(db: &Connection, leased: Leased, token: Token) -> Result<DueBatch> {
+    // One look at the database for all of them.
+    let _view = db.unchecked_transaction()?;
     let mut batch = DueBatch { cases: Vec::with_capacity(leased.cases.len()), next_at: leased.next_at };
     for (case, rings) in leased.cases {
         let (news, news_to) = news(db, case)?;
-        batch.cases.push(DueCase {
-            case,
-            key: key(db, case)?,
-            token,
-            rings,
-            state: state(db, case)?,
-            news,
-            news_to,
-            around: surroundings::around(db, case)?,
-        });
+        let (key, state) = key_and_state(db, case)?;
+        let around = surroundings::around(db, case)?;
+        batch.cases.push(DueCase { case, key, token, rings, state, news, news_to, around });
     }
     Ok(batch)
 }
 
-fn key(db: &Connection, case: i64) -> Result<CaseKey> {
+fn key_and_state(db: &Connection, case: i64) -> Result<(CaseKey, Option<Sealed>)> {
     Ok(db
         .prepare_cached(
-            "SELECT source.name, vendor_id FROM cases JOIN source ON source.id = cases.source WHERE cases.id = ?1",
+            "SELECT source.name, vendor_id, body FROM cases JOIN source ON source.id = cases.source
+             LEFT JOIN state ON state.case_id = cases.id WHERE cases.id = ?1",
         )?
-        .query_row([case], |row| Ok(CaseKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?)
-}
-
-fn state(db: &Connection, case: i64) -> Result<Option<Sealed>> {
-    Ok(db
-        .prepare_cached("SELECT body FROM state WHERE case_id = ?1")?
-        .query_row([case], |row| row.get(0).map(Sealed::from_bytes))
-        .optional()?)
+        .query_row([case], |row| {
+            let key = CaseKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+            Ok((key, row.get::<_, Option<_>>(2)?.map(Sealed::from_bytes)))
+        })?)
 }
 
 fn news(db: &Connection, case: i64) -> Result<(Vec<Sealed>, i64)> {
@@ -111,21 +104,47 @@ fn news(db: &Connection, case: i64) -> Result<(Vec<Sealed>, i64)> {
     Ok((news, to))
 }
 
+/// An outcome with its decisions as they are logged.
+pub struct Prepared {
+    outcome: OutcomeCommit,
+    decisions: Vec<(Kind, String)>,
+}
+
+/// What can be done outside of the writer.
+pub fn prepared(outcomes: Vec<OutcomeCommit>) -> Result<Vec<Prepared>> {
+    let logged = |decision: &Decision| {
+        let kind = match decision.kind {
+            DecisionKind::Override => Kind::Override,
+            _ => Kind::Decision,
+        };
+        Ok((kind, serde_json::to_string(decision)?))
+    };
+    let prepare = |outcome: OutcomeCommit| -> serde_json::Result<Prepared> {
+        let decisions = outcome.decisions.iter().map(logged).collect::<serde_json::Result<_>>()?;
+        Ok(Prepared { outcome, decisions })
+    };
+    let prepared = outcomes.into_iter().map(prepare).collect::<serde_json::Result<_>>();
+    prepared.map_err(|error| StoreError::Corrupt { what: "decision", because: error.to_string() })
+}
+
 pub fn commit_outcomes(
     db: &Connection,
-    outcomes: &[OutcomeCommit],
+    outcomes: &[Prepared],
     watched: Watched,
     now: Timestamp,
 ) -> Result<usize> {
+    let mut ledger = Ledger::new(watched);
     let mut committed = 0;
     for outcome in outcomes {
-        committed += usize::from(commit_one(db, outcome, watched, now)?);
+        committed += usize::from(commit_one(db, outcome, &mut ledger, now)?);
     }
+    ledger.settle(db, now)?;
     Ok(committed)
 }
 
 /// Invariant: a lost lease cannot commit (`a_lost_case_lease_cannot_commit`).
-fn commit_one(db: &Connection, outcome: &OutcomeCommit, watched: Watched, now: Timestamp) -> Result<bool> {
+fn commit_one(db: &Connection, prepared: &Prepared, ledger: &mut Ledger, now: Timestamp) -> Result<bool> {
+    let outcome = &prepared.outcome;
     let released = db
         .prepare_cached(
             "UPDATE due SET token = NULL, open = ?4,
@@ -143,16 +162,13 @@ fn commit_one(db: &Connection, outcome: &OutcomeCommit, watched: Watched, now: T
     if released == 0 {
         return Ok(false);
     }
-    db.prepare_cached("DELETE FROM inbox WHERE case_id = ?1 AND seq <= ?2")?
-        .execute([outcome.case, outcome.news_to])?;
-    if more_news(db, outcome.case)? {
-        wake(db, outcome.case, now)?;
+    if outcome.news_to > 0 {
+        take_up_news(db, outcome, now)?;
     }
     if let Some(state) = &outcome.state {
-        write_state(db, outcome, state, now)?;
-        surroundings::join(db, outcome, watched)?;
+        write_state(db, outcome, state, ledger, now)?;
     }
-    log_decisions(db, outcome, now)?;
+    log_decisions(db, prepared, ledger, now)?;
     outbox::want(db, outcome, now)?;
     if outcome.refetch {
         refetch(db, outcome.case, now)?;
@@ -160,31 +176,74 @@ fn commit_one(db: &Connection, outcome: &OutcomeCommit, watched: Watched, now: T
     Ok(true)
 }
 
-fn more_news(db: &Connection, case: i64) -> Result<bool> {
-    Ok(db.prepare_cached("SELECT 1 FROM inbox WHERE case_id = ?1")?.exists([case])?)
+/// News that came since the lease have made the case due again; what did not fit into one evaluation has not.
+fn take_up_news(db: &Connection, outcome: &OutcomeCommit, now: Timestamp) -> Result<()> {
+    let taken = db
+        .prepare_cached("DELETE FROM inbox WHERE case_id = ?1 AND seq <= ?2")?
+        .execute([outcome.case, outcome.news_to])?;
+    if taken >= NEWS_MAX
+        && db.prepare_cached("SELECT 1 FROM inbox WHERE case_id = ?1")?.exists([outcome.case])?
+    {
+        wake(db, outcome.case, now)?;
+    }
+    Ok(())
 }
 
-fn write_state(db: &Connection, outcome: &OutcomeCommit, state: &Sealed, now: Timestamp) -> Result<()> {
+/// What the store knew of a case before an outcome.
+struct Before {
+    source: i64,
+    number: String,
+    open: bool,
+    status: Option<String>,
+    moved_at: Option<i64>,
+}
+
+fn before(db: &Connection, case: i64) -> Result<Before> {
+    Ok(db
+        .prepare_cached("SELECT source, number, open, status, moved_at FROM cases WHERE id = ?1")?
+        .query_row([case], |row| {
+            Ok(Before {
+                source: row.get(0)?,
+                number: row.get(1)?,
+                open: row.get(2)?,
+                status: row.get(3)?,
+                moved_at: row.get(4)?,
+            })
+        })?)
+}
+
+fn write_state(
+    db: &Connection,
+    outcome: &OutcomeCommit,
+    state: &Sealed,
+    ledger: &mut Ledger,
+    now: Timestamp,
+) -> Result<()> {
     db.prepare_cached("INSERT INTO state VALUES (?1, ?2) ON CONFLICT DO UPDATE SET body = excluded.body")?
         .execute(params![outcome.case, state.bytes()])?;
-    let before: (bool, Option<String>, Option<i64>) = db
-        .prepare_cached("SELECT open, status, moved_at FROM cases WHERE id = ?1")?
-        .query_row([outcome.case], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let before = before(db, outcome.case)?;
+    if before.number != outcome.number {
+        db.prepare_cached("UPDATE cases SET number = ?2 WHERE id = ?1")?
+            .execute(params![outcome.case, outcome.number])?;
+    }
     db.prepare_cached(
-        "UPDATE cases SET number = ?2, open = ?3, status = ?4, updated_at = ?5, moved_at = ?6 WHERE id = ?1",
+        "UPDATE cases SET open = ?2, status = ?3, updated_at = ?4, moved_at = ?5 WHERE id = ?1",
     )?
     .execute(params![
         outcome.case,
-        outcome.number,
         outcome.open,
         outcome.status.word(),
         ms(outcome.updated_at),
         ms(outcome.moved_at)
     ])?;
-    tally(db, "open", i64::from(outcome.open) - i64::from(before.0))?;
-    let moved = before.1.as_deref() != Some(outcome.status.word()) || before.2 != Some(ms(outcome.moved_at));
-    surroundings::link(db, outcome, moved, now)?;
-    list_flags(db, outcome)
+    ledger.open += i64::from(outcome.open) - i64::from(before.open);
+    let moved = before.status.as_deref() != Some(outcome.status.word())
+        || before.moved_at != Some(ms(outcome.moved_at));
+    // A case without a status is judged for the first time: it has no links, flags or groups yet.
+    let is_new = before.status.is_none();
+    surroundings::link(db, outcome, is_new, moved, now)?;
+    surroundings::join(db, outcome, before.source, is_new, ledger)?;
+    list_flags(db, outcome, is_new)
 }
 
 /// Least severe first, so that the index lists the worst by descending numbers.
@@ -197,8 +256,10 @@ pub fn severity_number(severity: Severity) -> i64 {
     }
 }
 
-fn list_flags(db: &Connection, outcome: &OutcomeCommit) -> Result<()> {
-    db.prepare_cached("DELETE FROM flag WHERE case_id = ?1")?.execute([outcome.case])?;
+fn list_flags(db: &Connection, outcome: &OutcomeCommit, is_new: bool) -> Result<()> {
+    if !is_new {
+        db.prepare_cached("DELETE FROM flag WHERE case_id = ?1")?.execute([outcome.case])?;
+    }
     for flag in &outcome.flags {
         db.prepare_cached("INSERT OR REPLACE INTO flag VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
             params![
@@ -215,20 +276,15 @@ fn list_flags(db: &Connection, outcome: &OutcomeCommit) -> Result<()> {
     Ok(())
 }
 
-fn log_decisions(db: &Connection, outcome: &OutcomeCommit, now: Timestamp) -> Result<()> {
-    for decision in &outcome.decisions {
-        let body = serde_json::to_string(decision)
-            .map_err(|error| StoreError::Corrupt { what: "decision", because: error.to_string() })?;
+fn log_decisions(db: &Connection, prepared: &Prepared, ledger: &mut Ledger, now: Timestamp) -> Result<()> {
+    for (kind, body) in &prepared.decisions {
         db.prepare_cached("INSERT INTO decision (case_id, body) VALUES (?1, ?2)")?
-            .execute(params![outcome.case, body])?;
-        let kind = match decision.kind {
-            DecisionKind::Override => Kind::Override,
-            _ => Kind::Decision,
-        };
-        let body = audit::Body::Decision { row: db.last_insert_rowid(), body: &body };
-        audit::append(db, kind, outcome.case, &body, now)?;
+            .execute(params![prepared.outcome.case, body])?;
+        let body = audit::Body::Decision { row: db.last_insert_rowid(), body };
+        audit::append(db, *kind, prepared.outcome.case, &body, now)?;
     }
-    tally(db, "decisions", i64::try_from(outcome.decisions.len()).unwrap_or(i64::MAX))
+    ledger.decisions += i64::try_from(prepared.decisions.len()).unwrap_or(i64::MAX);
+    Ok(())
 }
 
 /// The stored state cannot be used: everything about the case is read again.

@@ -15,9 +15,6 @@ const QUEUE_MAX: usize = 4_096;
 /// Requests of one transaction.
 const BATCH_MAX: usize = 512;
 
-/// A request: given the connection it runs, given an error it only passes that on.
-type Work = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Answer + Send>;
-
 /// What must be on the disk before the sender goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
@@ -27,11 +24,35 @@ pub enum Keep {
     Later,
 }
 
-/// What a request came to before the commit, and how to tell its sender once the commit is known.
-struct Answer {
-    failed: Option<StoreError>,
-    tell: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+/// Work with its sender waiting for the answer. It may be run again after all it did was undone.
+trait Asked: Send {
+    /// Why it failed, if it did.
+    fn run(&mut self, db: &Connection) -> Option<StoreError>;
+    /// Tells the sender what it came to, once it is known whether it is kept.
+    fn tell(self: Box<Self>, kept: Result<(), StoreError>);
 }
+
+struct Question<T, F> {
+    work: F,
+    result: Result<T, StoreError>,
+    /// What the work held goes back with the answer, to be dropped elsewhere.
+    told: oneshot::Sender<(Result<T, StoreError>, F)>,
+}
+
+impl<T: Send, F: FnMut(&Connection) -> Result<T, StoreError> + Send> Asked for Question<T, F> {
+    fn run(&mut self, db: &Connection) -> Option<StoreError> {
+        self.result = (self.work)(db);
+        self.result.as_ref().err().cloned()
+    }
+
+    fn tell(self: Box<Self>, kept: Result<(), StoreError>) {
+        let Self { work, result, told } = *self;
+        // A sender that went away does not want to know.
+        told.send((kept.and(result), work)).ok();
+    }
+}
+
+type Work = Box<dyn Asked>;
 
 enum Request {
     Work(Work, Keep),
@@ -84,25 +105,17 @@ impl Writer {
     }
 
     /// Runs `work` inside a transaction that others may share; returns once it is kept. An error undoes what
-    /// `work` did, and nothing else.
+    /// `work` did, and nothing else. It may run twice, the second time after all it did was undone.
     pub async fn write<T: Send + 'static>(
         &self,
         keep: Keep,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (told, answer) = oneshot::channel();
-        let work: Work = Box::new(move |connection| {
-            let result = connection.and_then(work);
-            let failed = result.as_ref().err().cloned();
-            // A sender that went away does not want to know.
-            let tell = Box::new(move |committed: Result<(), StoreError>| {
-                told.send(committed.and(result)).ok();
-            });
-            Answer { failed, tell }
-        });
+        let asked: Work = Box::new(Question { work, result: Err(StoreError::Closed), told });
         let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
-        queue.send(Request::Work(work, keep)).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        queue.send(Request::Work(asked, keep)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?.0
     }
 
     /// Whether the last transaction met a full disk.
@@ -132,9 +145,11 @@ impl Handle {
     /// Whoever writes from now on gets this error. Blocks.
     pub fn fail(self, error: StoreError) {
         let Some(queue) = self.0.and_then(|queue| queue.upgrade()) else { return };
-        let refuse: Work = Box::new(move |_| Answer { failed: Some(error), tell: Box::new(|_| ()) });
+        let (told, _) = oneshot::channel();
+        let work = move |_: &Connection| Err::<(), _>(error.clone());
+        let refuse = Question { work, result: Err(StoreError::Closed), told };
         // A writer that is gone stores nothing more either.
-        queue.blocking_send(Request::Work(refuse, Keep::Later)).ok();
+        queue.blocking_send(Request::Work(Box::new(refuse), Keep::Later)).ok();
     }
 }
 
@@ -171,7 +186,7 @@ fn serve(
                 broken = failure.filter(StoreError::is_fatal);
             }
             // After a failed write or sync nothing is tried again: what the disk holds is unknown.
-            Some(error) => batch.into_iter().for_each(|work| pass_on(work, error)),
+            Some(error) => batch.into_iter().for_each(|work| work.tell(Err(error.clone()))),
         }
         if let Some(told) = close {
             if broken.is_none() {
@@ -187,34 +202,43 @@ fn serve(
     }
 }
 
-fn pass_on(work: Work, error: &StoreError) {
-    (work(Err(error.clone())).tell)(Err(error.clone()));
-}
-
-/// One transaction for all of `batch`, a savepoint for each. Answers what the disk would not take, if anything.
-fn commit_together(connection: &Connection, batch: Vec<Work>, keep: Keep) -> Option<StoreError> {
+/// One transaction for all of `batch`. Failures are rare: only after one is everything undone and run again, each
+/// request within a savepoint of its own. Answers what the disk would not take, if anything.
+fn commit_together(connection: &Connection, mut batch: Vec<Work>, keep: Keep) -> Option<StoreError> {
     if batch.is_empty() {
         return None;
     }
-    let mut answers = Vec::with_capacity(batch.len());
-    let mut outcome = keep_so(connection, keep).and_then(|()| run(connection, "BEGIN IMMEDIATE"));
+    let mut failures = Vec::new();
+    let mut committed = keep_so(connection, keep).and_then(|()| run(connection, "BEGIN IMMEDIATE"));
+    if committed.is_ok() {
+        let failed = batch.iter_mut().find_map(|work| work.run(connection));
+        committed = match failed {
+            None => run(connection, "COMMIT"),
+            Some(error) if error.is_fatal() => Err(error),
+            Some(error) => {
+                undo(connection);
+                failures.push(error);
+                // What failed alone has been undone alone.
+                if batch.len() > 1 { each_guarded(connection, &mut batch, &mut failures) } else { Ok(()) }
+            }
+        };
+    }
+    if committed.is_err() {
+        undo(connection);
+    }
+    let told = |error: &&StoreError| error.is_fatal() || matches!(error, StoreError::Full(_));
+    let failure = failures.iter().chain(committed.as_ref().err()).find(told).cloned();
     for work in batch {
-        match &outcome {
-            Ok(()) => outcome = guarded(connection, work, &mut answers),
-            Err(error) => pass_on(work, error),
-        }
-    }
-    let committed = outcome.and_then(|()| run(connection, "COMMIT"));
-    if committed.is_err() && !connection.is_autocommit() {
-        run(connection, "ROLLBACK").ok();
-    }
-    let failures = answers.iter().filter_map(|answer| answer.failed.as_ref()).chain(committed.as_ref().err());
-    let failure =
-        failures.into_iter().find(|error| error.is_fatal() || matches!(error, StoreError::Full(_))).cloned();
-    for answer in answers {
-        (answer.tell)(committed.clone());
+        work.tell(committed.clone());
     }
     failure
+}
+
+fn undo(connection: &Connection) {
+    // A full disk may have undone the transaction already.
+    if !connection.is_autocommit() {
+        run(connection, "ROLLBACK").ok();
+    }
 }
 
 /// In WAL mode NORMAL leaves the sync to the next transaction that asks for one. SQLite changes the setting while it
@@ -230,19 +254,25 @@ fn keep_so(connection: &Connection, keep: Keep) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Runs one request so that its failure undoes only itself; an error here undoes the whole transaction.
-fn guarded(connection: &Connection, work: Work, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
-    run(connection, "SAVEPOINT request")?;
-    let answer = work(Ok(connection));
-    let failed = answer.failed.clone();
-    answers.push(answer);
-    match failed {
-        None => {}
-        // A full disk may have undone the transaction already.
-        Some(error) if connection.is_autocommit() => return Err(error),
-        Some(_) => run(connection, "ROLLBACK TO request")?,
+/// Runs each request so that its failure undoes only itself; an error here undoes the whole transaction.
+fn each_guarded(
+    connection: &Connection,
+    batch: &mut [Work],
+    failures: &mut Vec<StoreError>,
+) -> Result<(), StoreError> {
+    run(connection, "BEGIN IMMEDIATE")?;
+    for work in batch {
+        run(connection, "SAVEPOINT request")?;
+        if let Some(error) = work.run(connection) {
+            failures.push(error.clone());
+            if connection.is_autocommit() {
+                return Err(error);
+            }
+            run(connection, "ROLLBACK TO request")?;
+        }
+        run(connection, "RELEASE request")?;
     }
-    run(connection, "RELEASE request")
+    run(connection, "COMMIT")
 }
 
 fn run(connection: &Connection, statement: &str) -> Result<(), StoreError> {

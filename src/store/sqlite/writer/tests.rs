@@ -33,3 +33,38 @@ async fn what_is_to_be_kept_is_synced_whatever_came_before() {
         assert_eq!(found, expected, "request {nth}, {keep:?}");
     }
 }
+
+#[tokio::test]
+async fn a_failure_undoes_its_own_request_and_no_other_of_the_batch() {
+    let place = tempfile::tempdir().unwrap();
+    let connection = Connection::open(place.path().join("d.db")).unwrap();
+    connection.execute_batch("CREATE TABLE n (n INTEGER)").unwrap();
+    let lock = File::create(place.path().join("d.lock")).unwrap();
+    let writer = Writer::start(connection, lock, |_| ()).unwrap();
+    let add = |n: i64, fails: bool| {
+        writer.write(Keep::Now, move |db| {
+            db.execute("INSERT INTO n VALUES (?1)", [n])?;
+            if fails { Err(StoreError::LeaseLost(n.to_string())) } else { Ok(()) }
+        })
+    };
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    // While the writer waits, the others queue up and become one batch.
+    let held = writer.write(Keep::Now, move |_| Ok(wait.recv().ok()));
+    let sent = async {
+        let all = futures::future::join_all((1..=6).map(|n| add(n, n == 2 || n == 5)));
+        let (results, ()) = futures::join!(all, async move { go.send(()).unwrap() });
+        results
+    };
+    let (_, results) = futures::join!(held, sent);
+    let failed: Vec<usize> =
+        results.iter().enumerate().filter(|(_, result)| result.is_err()).map(|(nth, _)| nth + 1).collect();
+    assert_eq!(failed, [2, 5]);
+    let alone = add(7, true).await;
+    assert!(matches!(alone, Err(StoreError::LeaseLost(name)) if name == "7"));
+    let kept = writer.write(Keep::Now, |db| {
+        let mut all = db.prepare("SELECT n FROM n ORDER BY n")?;
+        let rows = all.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+        Ok(rows)
+    });
+    assert_eq!(kept.await.unwrap(), [1, 3, 4, 6]);
+}
