@@ -17,13 +17,17 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
 
 /// Cases of one batch.
 const BATCH_MAX: usize = 256;
 /// Fewer cases than this are not worth another thread.
 const PER_THREAD_MIN: usize = 16;
-/// Cases leased ahead are left to be leased again if they were not judged within this. Less than the life of a lease.
-const AHEAD_MAX: SignedDuration = SignedDuration::from_secs(60);
+/// Batches of one step: the next is leased while the last is judged and the one before is stored.
+const BATCHES_MAX: usize = 16;
+/// As long as cases come in bulk, those that only their neighbours make due wait so long at most: each of the others
+/// would make them due again.
+const REST_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// A case whose stored state cannot be read is looked at again after this.
 const UNREADABLE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -33,14 +37,14 @@ pub struct Evaluate {
     /// The policy that the open cases were last made due for.
     woken_for: Mutex<Option<String>>,
     threads: usize,
-    /// Cases leased while the last ones were stored, and when.
-    ahead: Mutex<Option<(Timestamp, DueBatch)>>,
+    /// Since when those that only neighbours make due wait.
+    resting_since: Mutex<Option<Timestamp>>,
 }
 
 impl Evaluate {
     pub fn new(shared: &Arc<Shared>) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { shared: shared.clone(), woken_for: Mutex::default(), threads, ahead: Mutex::default() }
+        Self { shared: shared.clone(), woken_for: Mutex::default(), threads, resting_since: Mutex::default() }
     }
 
     /// A changed policy makes every open case due, and so does sight regained after cases were judged blind.
@@ -67,41 +71,103 @@ impl Unit for Evaluate {
         let (now, store) = (self.shared.now(), &self.shared.store);
         let policies = self.shared.policy.borrow().clone();
         self.wake_if_changed(&policies, now).await?;
-        let ahead = super::lock(&self.ahead).take().filter(|(at, _)| now.duration_since(*at) < AHEAD_MAX);
-        let due = match ahead {
-            Some((_, due)) => due,
+        let resting_until = self.resting_until(now);
+        let due = match resting_until {
+            Some(_) => store.lease_news(self.shared.dice.token(), BATCH_MAX, now).await?,
             None => store.lease_due(self.shared.dice.token(), BATCH_MAX, now).await?,
         };
         if due.cases.is_empty() {
             return Ok(match due.next_at {
                 Some(at) if at <= now => Tick::Worked,
-                until => Tick::Idle { until },
+                until => Tick::Idle { until: [until, resting_until].into_iter().flatten().min() },
             });
         }
-        let full = due.cases.len() == BATCH_MAX;
-        let bench = Bench::new(&self.shared.sources, policies, now);
-        let watched = watched(&bench.policies.current);
-        let threads = self.threads.min(due.cases.len().div_ceil(PER_THREAD_MIN));
-        let judged = tokio::task::spawn_blocking(move || judge_all(&bench, &due.cases, threads))
-            .await
-            .map_err(|error| EngineError::Ended(error.to_string()))?;
-        let (commits, reports): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
-        let wanting: BTreeSet<String> = reports.into_iter().flatten().collect();
-        if full && !self.shared.clock.is_lockstep() {
-            // What the one changes in the surroundings of the other makes it due again.
-            let lease = store.lease_due(self.shared.dice.token(), BATCH_MAX, now);
-            let (committed, next) = tokio::join!(store.commit_outcomes(commits, watched, now), lease);
-            committed?;
-            *super::lock(&self.ahead) = Some((now, next?)).filter(|(_, due)| !due.cases.is_empty());
-        } else {
-            store.commit_outcomes(commits, watched, now).await?;
+        let bench = Arc::new(Bench::new(&self.shared.sources, policies, now));
+        let (judged, to_commit) = mpsc::channel(1);
+        let (leased, committed) = tokio::join!(
+            self.lease_and_judge(&bench, due, resting_until.is_some(), judged),
+            self.commit(&bench, to_commit)
+        );
+        committed?;
+        leased?;
+        Ok(Tick::Worked)
+    }
+}
+
+impl Evaluate {
+    /// Until when those that only neighbours make due wait, if they do.
+    fn resting_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut since = super::lock(&self.resting_since);
+        if !self.shared.sources.values().any(|source| source.is_read_in_bulk()) {
+            *since = None;
+            return None;
         }
-        for source in wanting {
-            if let Some(wake) = self.shared.bells.deliver.get(&source) {
-                wake.ring();
+        let until = super::retry::after(*since.get_or_insert(now), REST_MAX);
+        if until <= now {
+            *since = None;
+            return None;
+        }
+        Some(until)
+    }
+
+    /// What is leased before its neighbours are stored is made due again if they change what it read.
+    async fn lease_and_judge(
+        &self,
+        bench: &Arc<Bench>,
+        first: DueBatch,
+        resting: bool,
+        judged: mpsc::Sender<Vec<Judged>>,
+    ) -> Result<(), EngineError> {
+        let store = &self.shared.store;
+        let mut due = first;
+        for nth in 1..=BATCHES_MAX {
+            let more = due.cases.len() == BATCH_MAX && nth < BATCHES_MAX && !self.shared.clock.is_lockstep();
+            let lease = async {
+                let token = self.shared.dice.token();
+                match (more, resting) {
+                    (false, _) => Ok(DueBatch::default()),
+                    (true, true) => store.lease_news(token, BATCH_MAX, bench.now).await,
+                    (true, false) => store.lease_due(token, BATCH_MAX, bench.now).await,
+                }
+            };
+            let (done, next) = tokio::join!(self.judge(bench, due), lease);
+            // The one who commits ends only with an error of its own.
+            if judged.send(done?).await.is_err() {
+                return Ok(());
+            }
+            due = next?;
+            if due.cases.is_empty() {
+                break;
             }
         }
-        Ok(Tick::Worked)
+        Ok(())
+    }
+
+    async fn judge(&self, bench: &Arc<Bench>, due: DueBatch) -> Result<Vec<Judged>, EngineError> {
+        let threads = self.threads.min(due.cases.len().div_ceil(PER_THREAD_MIN));
+        let bench = bench.clone();
+        tokio::task::spawn_blocking(move || judge_all(&bench, &due.cases, threads))
+            .await
+            .map_err(|error| EngineError::Ended(error.to_string()))
+    }
+
+    async fn commit(
+        &self,
+        bench: &Bench,
+        mut judged: mpsc::Receiver<Vec<Judged>>,
+    ) -> Result<(), EngineError> {
+        let watched = watched(&bench.policies.current);
+        while let Some(batch) = judged.recv().await {
+            let (commits, reports): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let wanting: BTreeSet<String> = reports.into_iter().flatten().collect();
+            self.shared.store.commit_outcomes(commits, watched, bench.now).await?;
+            for source in wanting {
+                if let Some(wake) = self.shared.bells.deliver.get(&source) {
+                    wake.ring();
+                }
+            }
+        }
+        Ok(())
     }
 }
 

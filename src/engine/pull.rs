@@ -13,17 +13,27 @@ use dutyd_connectors::{ConnectorError, Cursor, Fetched, Page};
 use dutyd_core::case::{CaseChange, CaseKey};
 use dutyd_core::policy::PolicySet;
 use dutyd_core::state::News;
+use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
+use tokio::task::JoinError;
 
 /// Webhooks that come within this window are fetched together.
 const GATHER: SignedDuration = SignedDuration::from_millis(40);
 /// While another instance holds the source.
 const STANDBY: SignedDuration = SignedDuration::from_secs(10);
 
-/// Cases fetched ahead are fetched again if they could not be stored within this. Less than the life of a hint's lease.
-const AHEAD_MAX: SignedDuration = SignedDuration::from_secs(60);
+/// Requests for cases under way or answered and not stored, so that answers are read while others come.
+const ASKED_MAX: usize = 3;
+/// Batches of hints taken at once.
+const LOT: usize = 4;
+/// Lots of one step, and pages.
+const LOTS_MAX: usize = 16;
+const PAGES_MAX: usize = 4;
+/// No batch is begun after a step has taken this long. Less than the life of a hint's lease.
+const STEP_LONG: SignedDuration = SignedDuration::from_secs(20);
 
 /// A scan under way.
 struct Scan {
@@ -33,11 +43,16 @@ struct Scan {
     next: Option<(Option<Cursor>, Page)>,
 }
 
-/// Hints taken, and what the vendor said.
+/// Hints taken, and what came of them.
 struct Batch {
-    taken_at: Timestamp,
     hints: Vec<TakenHint>,
-    answer: Result<Vec<Fetched>, ConnectorError>,
+    answer: Answer,
+}
+
+enum Answer {
+    Told(Result<Vec<Fetched>, ConnectorError>),
+    /// The vendor was not asked: it may be then.
+    NotAsked(Timestamp),
 }
 
 /// See the module.
@@ -46,8 +61,6 @@ pub struct Pull {
     shared: Arc<Shared>,
     source: Arc<Source>,
     scan: Mutex<Option<Scan>>,
-    /// Cases already fetched and not stored.
-    ahead: Mutex<Option<Batch>>,
 }
 
 impl Pull {
@@ -57,7 +70,6 @@ impl Pull {
             shared: shared.clone(),
             source: source.clone(),
             scan: Mutex::default(),
-            ahead: Mutex::default(),
         }
     }
 }
@@ -87,11 +99,14 @@ impl Unit for Pull {
         let (hints, page) = if self.shared.clock.is_lockstep() {
             (self.fetch_hints(&lease, now).await?, self.read_page(&lease, now).await?)
         } else {
-            let (hints, page) = tokio::join!(self.fetch_hints(&lease, now), self.read_page(&lease, now));
+            let (hints, page) = tokio::join!(self.fetch_hints(&lease, now), self.read_pages(&lease, now));
             (hints?, page?)
         };
-        if hints.worked || page.worked {
+        let changed = self.source.note_bulk(hints.more || page.more);
+        if hints.worked || page.worked || changed {
             self.shared.bells.evaluate.ring();
+        }
+        if hints.worked || page.worked {
             return Ok(Tick::Worked);
         }
         let quiet = self.source.quiet_until(Way::Reading, self.shared.now());
@@ -104,6 +119,8 @@ impl Unit for Pull {
 #[derive(Default)]
 struct Half {
     worked: bool,
+    /// There is more of it.
+    more: bool,
     until: Option<Timestamp>,
 }
 
@@ -112,13 +129,25 @@ impl Pull {
         let failures = self.source.failures(Way::Reading) + 1;
         let again_at = read_again(error, failures, now, &self.shared.dice);
         self.source.failed(Way::Reading, error, again_at);
-        Half { worked: false, until: Some(again_at) }
+        Half { until: Some(again_at), ..Half::default() }
+    }
+
+    /// A few pages, as long as the scan goes on.
+    async fn read_pages(&self, lease: &SourceLease, now: Timestamp) -> Result<Half, EngineError> {
+        let mut half = self.read_page(lease, now).await?;
+        for _ in 1..PAGES_MAX {
+            if !half.more {
+                break;
+            }
+            half = self.read_page(lease, self.shared.now()).await?;
+        }
+        Ok(half)
     }
 
     async fn read_page(&self, lease: &SourceLease, now: Timestamp) -> Result<Half, EngineError> {
         let begun = lock(&self.scan).is_some();
         if let Some(at) = self.source.poll_at().filter(|at| !begun && *at > now) {
-            return Ok(Half { worked: false, until: Some(at) });
+            return Ok(Half { until: Some(at), ..Half::default() });
         }
         let scan = lock(&self.scan).take().unwrap_or(Scan { begun: now, next: None });
         let (from, page) = match scan.next {
@@ -143,11 +172,12 @@ impl Pull {
         if !going_on || self.shared.clock.is_lockstep() {
             store.commit_page(lease, page, now).await?;
             self.go_on(going_on.then_some((scan.begun, None)), scan.begun, now);
-            return Ok(Half { worked: true, until: None });
+            return Ok(Half { worked: true, more: going_on, until: None });
         }
         let reading = self.source.setup.connector.pull(&cx, next.as_ref());
         let (stored, read) = tokio::join!(store.commit_page(lease, page, now), reading);
         stored?;
+        let more = read.is_ok();
         match read {
             Ok(page) => self.go_on(Some((scan.begun, Some((next, page)))), scan.begun, now),
             Err(error) => {
@@ -155,7 +185,7 @@ impl Pull {
                 self.fail(&error, now);
             }
         }
-        Ok(Half { worked: true, until: None })
+        Ok(Half { worked: true, more, until: None })
     }
 
     /// Remembers where the scan stands, or that it has ended.
@@ -200,66 +230,128 @@ impl Pull {
         Ok(sealed?)
     }
 
-    /// The next cases are fetched while the last ones are stored, as long as batches are full.
+    /// Cases of waiting hints: fetched in batches, stored as they come, several at once where storing takes longer.
     async fn fetch_hints(&self, lease: &SourceLease, now: Timestamp) -> Result<Half, EngineError> {
-        let max = self.source.setup.connector.profile().fetch_max.max(1);
-        let fresh = |batch: &Batch| now.duration_since(batch.taken_at) < AHEAD_MAX;
-        let ahead = lock(&self.ahead).take().filter(fresh);
-        let batch = match ahead {
-            Some(batch) => batch,
-            None => match self.take_batch(lease, max, now).await? {
-                Ok(batch) => batch,
-                Err(until) => return Ok(Half { worked: false, until }),
-            },
-        };
-        let full = batch.hints.len() == max && batch.answer.is_ok();
-        if !full || self.shared.clock.is_lockstep() {
-            self.store_batch(lease, batch, now).await?;
-            return Ok(Half { worked: true, until: None });
+        let HintBatch { hints, next_at } = self.shared.store.take_hints(lease, self.lot(), now).await?;
+        if hints.is_empty() {
+            return Ok(Half { until: next_at, ..Half::default() });
         }
-        let (stored, next) =
-            tokio::join!(self.store_batch(lease, batch, now), self.take_batch(lease, max, now));
+        let (fetched, to_store) = mpsc::channel(ASKED_MAX);
+        let (more, stored) =
+            tokio::join!(self.fetch_lots(lease, hints, fetched), self.store_batches(lease, to_store));
         stored?;
-        *lock(&self.ahead) = next?.ok();
-        Ok(Half { worked: true, until: None })
+        Ok(Half { worked: true, more: more?, until: None })
     }
 
-    /// Takes hints and asks the vendor for their cases. `Err`: there are none, and when there will be.
-    async fn take_batch(
+    fn fetch_max(&self) -> usize {
+        self.source.setup.connector.profile().fetch_max.max(1)
+    }
+
+    /// Hints taken at once.
+    fn lot(&self) -> usize {
+        self.fetch_max() * if self.shared.clock.is_lockstep() { 1 } else { LOT }
+    }
+
+    /// Lot after lot, the next one taken while the last is fetched. Answers whether there was more.
+    async fn fetch_lots(
         &self,
         lease: &SourceLease,
-        max: usize,
-        now: Timestamp,
-    ) -> Result<Result<Batch, Option<Timestamp>>, EngineError> {
-        let HintBatch { hints, next_at } = self.shared.store.take_hints(lease, max, now).await?;
-        if hints.is_empty() {
-            return Ok(Err(next_at));
+        first: Vec<TakenHint>,
+        fetched: mpsc::Sender<Batch>,
+    ) -> Result<bool, EngineError> {
+        let (began, lot, store) = (self.shared.now(), self.lot(), &self.shared.store);
+        let mut hints = first;
+        for nth in 1..=LOTS_MAX {
+            let full = hints.len() == lot;
+            let next = async {
+                let now = self.shared.now();
+                let in_time = nth < LOTS_MAX && now.duration_since(began) < STEP_LONG;
+                let goes_on = full && in_time && !self.is_hindered(now);
+                if goes_on { store.take_hints(lease, lot, now).await } else { Ok(HintBatch::default()) }
+            };
+            let (all_sent, next) = tokio::join!(self.fetch_lot(hints, &fetched), next);
+            hints = next?.hints;
+            if hints.is_empty() || !all_sent {
+                return Ok(full);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Somebody rang, or the vendor cannot be read now, or everybody goes step by step: the rest waits its turn.
+    fn is_hindered(&self, now: Timestamp) -> bool {
+        self.shared.clock.is_lockstep()
+            || self.source.is_rung()
+            || self.source.quiet_until(Way::Reading, now).is_some()
+    }
+
+    /// Answers whether somebody was there to take all of it.
+    async fn fetch_lot(&self, hints: Vec<TakenHint>, fetched: &mpsc::Sender<Batch>) -> bool {
+        let at_once = if self.shared.clock.is_lockstep() { 1 } else { ASKED_MAX };
+        let batches: Vec<_> = hints.chunks(self.fetch_max()).map(<[_]>::to_vec).collect();
+        let mut asked = futures::stream::iter(batches).map(|hints| self.ask(hints)).buffered(at_once);
+        while let Some(batch) = asked.next().await {
+            // The one who stores ends only with an error of its own.
+            if fetched.send(batch).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Asks the vendor for cases, in a task of its own: reading one answer does not keep the next from coming.
+    async fn ask(&self, hints: Vec<TakenHint>) -> Batch {
+        let now = self.shared.now();
+        let hot = hints.iter().any(|hint| hint.hot);
+        if let Some(until) = self.source.quiet_until(Way::Reading, now) {
+            return Batch { hints, answer: Answer::NotAsked(until) };
+        }
+        if self.source.is_rung() && !hot {
+            return Batch { hints, answer: Answer::NotAsked(now) };
         }
         let keys: Vec<CaseKey> = hints.iter().map(|hint| hint.key.clone()).collect();
-        let answer = self.source.setup.connector.fetch(&self.source.cx(now), &keys).await;
-        Ok(Ok(Batch { taken_at: now, hints, answer }))
+        let source = self.source.clone();
+        let asked = tokio::spawn(async move { source.setup.connector.fetch(&source.cx(now), &keys).await });
+        let answer = match asked.await.map_err(JoinError::try_into_panic) {
+            Ok(answer) => answer,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            Err(Err(ended)) => Err(ConnectorError::Unavailable { reason: ended.to_string() }),
+        };
+        Batch { hints, answer: Answer::Told(answer) }
     }
 
-    async fn store_batch(
+    async fn store_batches(
         &self,
         lease: &SourceLease,
-        batch: Batch,
-        now: Timestamp,
+        mut batches: mpsc::Receiver<Batch>,
     ) -> Result<(), EngineError> {
-        let fetched = match batch.answer {
-            Ok(fetched) => {
-                self.source.succeeded(Way::Reading);
-                self.sort_out(batch.hints, fetched, now).await?
+        while let Some(first) = batches.recv().await {
+            let now = self.shared.now();
+            let mut fetched = self.sorted_batch(first, now).await?;
+            while let Ok(batch) = batches.try_recv() {
+                fetched.extend(self.sorted_batch(batch, now).await?);
             }
-            Err(error) => {
-                let half = self.fail(&error, now);
-                let later = half.until.unwrap_or(now);
-                let put_off = |hint| FetchedCase { hint, result: FetchResult::Later(later) };
-                batch.hints.into_iter().map(put_off).collect()
-            }
-        };
-        self.shared.store.commit_fetched(lease, fetched, now).await?;
+            self.shared.store.commit_fetched(lease, fetched, now).await?;
+            self.shared.bells.evaluate.ring();
+        }
         Ok(())
+    }
+
+    async fn sorted_batch(&self, batch: Batch, now: Timestamp) -> Result<Vec<FetchedCase>, EngineError> {
+        let quiet_until = self.source.quiet_until(Way::Reading, now);
+        let later = match batch.answer {
+            Answer::Told(Ok(fetched)) => {
+                // One that was under way when another was told to wait ends no waiting.
+                if quiet_until.is_none() {
+                    self.source.succeeded(Way::Reading);
+                }
+                return self.sort_out(batch.hints, fetched, now).await;
+            }
+            Answer::Told(Err(error)) => quiet_until.or_else(|| self.fail(&error, now).until).unwrap_or(now),
+            Answer::NotAsked(until) => until,
+        };
+        let put_off = |hint| FetchedCase { hint, result: FetchResult::Later(later) };
+        Ok(batch.hints.into_iter().map(put_off).collect())
     }
 
     /// One result per hint. What the vendor did not answer for is asked again.

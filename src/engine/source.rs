@@ -90,6 +90,8 @@ pub struct Source {
     token: Token,
     memory: Mutex<Memory>,
     rung: AtomicBool,
+    /// More of it is being read than one step takes.
+    in_bulk: AtomicBool,
     /// A case was judged while we were blind, and must be judged again.
     judged_blind: AtomicBool,
 }
@@ -114,6 +116,7 @@ impl Source {
             token,
             memory: Mutex::new(memory),
             rung: AtomicBool::default(),
+            in_bulk: AtomicBool::default(),
             judged_blind: AtomicBool::default(),
         }
     }
@@ -176,6 +179,19 @@ impl Source {
 
     pub fn take_rung(&self) -> bool {
         self.rung.swap(false, Ordering::Relaxed)
+    }
+
+    pub fn is_rung(&self) -> bool {
+        self.rung.load(Ordering::Relaxed)
+    }
+
+    /// Answers whether that is news.
+    pub fn note_bulk(&self, in_bulk: bool) -> bool {
+        self.in_bulk.swap(in_bulk, Ordering::Relaxed) != in_bulk
+    }
+
+    pub fn is_read_in_bulk(&self) -> bool {
+        self.in_bulk.load(Ordering::Relaxed)
     }
 
     /// Until when nothing may be tried this way.

@@ -64,6 +64,9 @@ pub trait Store: Send + Sync {
     /// Cases due at `now` with their state, unread news and surroundings.
     async fn lease_due(&self, token: Token, max: usize, now: Timestamp) -> Result<DueBatch>;
 
+    /// The same without those that only a neighbour's fact or a new policy makes due: they wait.
+    async fn lease_news(&self, token: Token, max: usize, now: Timestamp) -> Result<DueBatch>;
+
     /// State, decisions, wanted actions, next due time and facts of groups. Outcomes under a lost lease change nothing;
     /// answers how many were committed.
     async fn commit_outcomes(

@@ -12,12 +12,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Characters kept of a record that could not be understood.
 const RAW_MAX: usize = 65_536;
 const DAY_MS: i64 = 86_400_000;
-/// A delivery is recognised for this many days besides the current one.
-const DEDUPE_DAYS: i64 = 7;
+/// A delivery is recognised for seven days besides the current one.
+const BEFORE_TODAY: &str = "SELECT 1 FROM delivery
+    WHERE day IN (?1 - 1, ?1 - 2, ?1 - 3, ?1 - 4, ?1 - 5, ?1 - 6, ?1 - 7) AND hash = ?2";
 
 pub fn lease_source(
     db: &Connection,
@@ -44,34 +46,73 @@ pub fn cursor(db: &Connection, source: &str) -> Result<Option<Cursor>> {
     Ok(found.and_then(|(version, body)| Some(Cursor { version: version?, body: body? })))
 }
 
+/// A verified webhook as handed over.
+pub struct Delivery {
+    pub source: String,
+    pub hints: Vec<Hint>,
+    pub now: Timestamp,
+}
+
+/// Deliveries by source: new ones and repeated ones.
+type Counted<'a> = BTreeMap<&'a str, (i64, usize, usize)>;
+
+/// How many of each delivery were new.
+///
 /// Invariant: a delivery answered 2xx survives a power cut (`a_noted_delivery_survives_reopening`).
-pub fn note_delivery(db: &Connection, source: &str, hints: &[Hint], now: Timestamp) -> Result<usize> {
-    let source = source_id(db, source)?;
+pub fn note_deliveries(db: &Connection, deliveries: &[Delivery]) -> Result<Vec<usize>> {
+    let mut counted = Counted::new();
+    let mut each = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        let counts = match counted.entry(&delivery.source) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert((source_id(db, &delivery.source)?, 0, 0)),
+        };
+        let (new, repeated) = note_delivery(db, counts.0, delivery)?;
+        (counts.1, counts.2) = (counts.1 + new, counts.2 + repeated);
+        each.push(new);
+    }
+    for (source, new, repeated) in counted.into_values() {
+        db.prepare_cached(
+            "UPDATE source SET bells = bells + ?2, bells_repeated = bells_repeated + ?3 WHERE id = ?1",
+        )?
+        .execute(params![source, new, repeated])?;
+    }
+    Ok(each)
+}
+
+/// How many were new and how many repeated.
+fn note_delivery(db: &Connection, source: i64, delivery: &Delivery) -> Result<(usize, usize)> {
     let (mut new, mut repeated) = (0, 0);
     let mut last: Option<(&str, bool)> = None;
-    for hint in hints {
+    for hint in &delivery.hints {
         let is_new = match (&hint.delivery_id, last) {
             (None, _) => true,
             (Some(id), Some((before, is_new))) if id == before => is_new,
             (Some(id), _) => {
-                let is_new = first_time(db, source, id, now)?;
+                let is_new = first_time(db, source, id, delivery.now)?;
                 *(if is_new { &mut new } else { &mut repeated }) += 1;
                 last = Some((id, is_new));
                 is_new
             }
         };
-        if is_new {
-            ring(db, source, &hint.key.id, Ring { hot: true, rung: true }, now)?;
+        if is_new && !ring_again(db, source, &hint.key.id)? {
+            ring(db, source, &hint.key.id, Ring { hot: true, rung: true }, delivery.now)?;
         }
         if hint.delivery_id.is_none() {
             new += 1;
         }
     }
-    db.prepare_cached(
-        "UPDATE source SET bells = bells + ?2, bells_repeated = bells_repeated + ?3 WHERE id = ?1",
-    )?
-    .execute(params![source, new, repeated])?;
-    Ok(new)
+    Ok((new, repeated))
+}
+
+/// A case that waits in the first lane already is only rung once more, which touches no index.
+fn ring_again(db: &Connection, source: i64, vendor_id: &str) -> Result<bool> {
+    let met = db
+        .prepare_cached(
+            "UPDATE hint SET rings = rings + 1, rung = 1 WHERE source = ?1 AND vendor_id = ?2 AND lane = 0",
+        )?
+        .execute(params![source, vendor_id])?;
+    Ok(met == 1)
 }
 
 fn first_time(db: &Connection, source: i64, id: &str, now: Timestamp) -> Result<bool> {
@@ -81,9 +122,7 @@ fn first_time(db: &Connection, source: i64, id: &str, now: Timestamp) -> Result<
     let mut first = [0; 8];
     first.copy_from_slice(&hash.finalize()[..8]);
     let (hash, today) = (i64::from_be_bytes(first), ms(now).div_euclid(DAY_MS));
-    let days: Vec<String> = (1..=DEDUPE_DAYS).map(|ago| format!("?1 - {ago}")).collect();
-    let before = format!("SELECT 1 FROM delivery WHERE day IN ({}) AND hash = ?2", days.join(", "));
-    if db.prepare_cached(&before)?.exists([today, hash])? {
+    if db.prepare_cached(BEFORE_TODAY)?.exists([today, hash])? {
         return Ok(false);
     }
     let added = db

@@ -33,7 +33,7 @@ const READERS_MAX: usize = 4;
 /// See the module.
 pub struct SqliteStore {
     path: PathBuf,
-    writer: Writer,
+    writer: Writer<intake::Delivery>,
     readers: Arc<Mutex<Vec<Connection>>>,
     reading: Arc<Semaphore>,
     start: Start,
@@ -47,10 +47,11 @@ impl SqliteStore {
     pub async fn open(path: &Path, instance: u64, now: Timestamp) -> Result<Self> {
         let opened = open::open(path, instance)?;
         let start = opened.start;
-        let writer = Writer::start(opened.connection, opened.lock, |connection| {
+        let closing = |connection: &Connection| {
             open::set_meta(connection, "clean", "1").ok();
             upkeep::truncate_log(connection).ok();
-        })?;
+        };
+        let writer = Writer::start(opened.connection, opened.lock, closing, intake::note_deliveries)?;
         let store = Self {
             path: path.to_owned(),
             writer,
@@ -151,6 +152,19 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// `all`: those that a walk makes due, too.
+    async fn lease(&self, token: Token, max: usize, all: bool, now: Timestamp) -> Result<DueBatch> {
+        let outlook = self.read(move |db| work::outlook(db, all)).await?;
+        if !outlook.waking && outlook.next_at.is_none_or(|at| at > now) {
+            return Ok(DueBatch { cases: Vec::new(), next_at: outlook.next_at });
+        }
+        let leased =
+            self.writer.write(Keep::Later, move |db| work::lease_due(db, token, max, all, now)).await?;
+        self.read(move |db| work::load(db, &leased, token)).await
+    }
+}
+
 #[async_trait]
 impl Store for SqliteStore {
     async fn recover(&self, now: Timestamp) -> Result<()> {
@@ -168,8 +182,7 @@ impl Store for SqliteStore {
     }
 
     async fn note_delivery(&self, source: &str, hints: Vec<Hint>, now: Timestamp) -> Result<usize> {
-        let source = source.to_owned();
-        self.writer.write(Keep::Now, move |db| intake::note_delivery(db, &source, &hints, now)).await
+        self.writer.gather(intake::Delivery { source: source.to_owned(), hints, now }).await
     }
 
     async fn commit_page(&self, lease: &SourceLease, page: PageCommit, now: Timestamp) -> Result<PageSaved> {
@@ -203,12 +216,11 @@ impl Store for SqliteStore {
     }
 
     async fn lease_due(&self, token: Token, max: usize, now: Timestamp) -> Result<DueBatch> {
-        let outlook = self.read(work::outlook).await?;
-        if !outlook.waking && outlook.next_at.is_none_or(|at| at > now) {
-            return Ok(DueBatch { cases: Vec::new(), next_at: outlook.next_at });
-        }
-        let leased = self.writer.write(Keep::Later, move |db| work::lease_due(db, token, max, now)).await?;
-        self.read(move |db| work::load(db, leased, token)).await
+        self.lease(token, max, true, now).await
+    }
+
+    async fn lease_news(&self, token: Token, max: usize, now: Timestamp) -> Result<DueBatch> {
+        self.lease(token, max, false, now).await
     }
 
     async fn commit_outcomes(

@@ -22,11 +22,11 @@ pub struct Outlook {
     pub next_at: Option<Timestamp>,
 }
 
-pub fn outlook(db: &Connection) -> Result<Outlook> {
+pub fn outlook(db: &Connection, all: bool) -> Result<Outlook> {
     let first: Option<i64> = db
         .prepare_cached("SELECT min(ready_at) FROM due WHERE ready_at IS NOT NULL")?
         .query_row([], |row| row.get(0))?;
-    let waking = surroundings::is_waking(db)? || upkeep::is_waking(db)?;
+    let waking = all && (surroundings::is_waking(db)? || upkeep::is_waking(db)?);
     Ok(Outlook { waking, next_at: first.map(at) })
 }
 
@@ -37,14 +37,14 @@ pub struct Leased {
 }
 
 /// Cases with news or a deadline go first; those that only a neighbour's fact or a new policy makes due fill up the batch.
-pub fn lease_due(db: &Connection, token: Token, max: usize, now: Timestamp) -> Result<Leased> {
+pub fn lease_due(db: &Connection, token: Token, max: usize, all: bool, now: Timestamp) -> Result<Leased> {
     let mut cases = lease_ready(db, token, max, now)?;
-    if cases.len() < max {
+    if all && cases.len() < max {
         surroundings::wake_slice(db, now)?;
         upkeep::wake_slice(db, now)?;
         cases.extend(lease_ready(db, token, max - cases.len(), now)?);
     }
-    let outlook = outlook(db)?;
+    let outlook = outlook(db, all)?;
     let next_at = if outlook.waking { Some(now) } else { outlook.next_at };
     Ok(Leased { cases, next_at })
 }
@@ -65,11 +65,11 @@ fn lease_ready(db: &Connection, token: Token, max: usize, now: Timestamp) -> Res
 }
 
 /// Reads what the leased cases need. What arrives after the lease is seen by the next one.
-pub fn load(db: &Connection, leased: Leased, token: Token) -> Result<DueBatch> {
+pub fn load(db: &Connection, leased: &Leased, token: Token) -> Result<DueBatch> {
     // One look at the database for all of them.
     let _view = db.unchecked_transaction()?;
     let mut batch = DueBatch { cases: Vec::with_capacity(leased.cases.len()), next_at: leased.next_at };
-    for (case, rings) in leased.cases {
+    for &(case, rings) in &leased.cases {
         let (news, news_to) = news(db, case)?;
         let (key, state) = key_and_state(db, case)?;
         let around = surroundings::around(db, case)?;

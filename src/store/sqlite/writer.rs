@@ -54,21 +54,55 @@ impl<T: Send, F: FnMut(&Connection) -> Result<T, StoreError> + Send> Asked for Q
 
 type Work = Box<dyn Asked>;
 
-enum Request {
+/// Works off small things of one kind together; answers one number for each.
+pub type Together<I> = fn(&Connection, &[I]) -> Result<Vec<usize>, StoreError>;
+
+/// Small things of one batch, each with a sender of its own. They fail together.
+struct Gathered<I> {
+    work: Together<I>,
+    items: Vec<I>,
+    senders: Vec<oneshot::Sender<Result<usize, StoreError>>>,
+    result: Result<Vec<usize>, StoreError>,
+}
+
+impl<I> Gathered<I> {
+    fn new(work: Together<I>) -> Self {
+        Self { work, items: Vec::new(), senders: Vec::new(), result: Err(StoreError::Closed) }
+    }
+}
+
+impl<I: Send> Asked for Gathered<I> {
+    fn run(&mut self, db: &Connection) -> Option<StoreError> {
+        self.result = (self.work)(db, &self.items);
+        self.result.as_ref().err().cloned()
+    }
+
+    fn tell(self: Box<Self>, kept: Result<(), StoreError>) {
+        let answers = kept.and(self.result);
+        for (nth, told) in self.senders.into_iter().enumerate() {
+            let answer = answers.as_ref().map(|answers| answers.get(nth).copied().unwrap_or(0));
+            told.send(answer.map_err(Clone::clone)).ok();
+        }
+    }
+}
+
+enum Request<I> {
     Work(Work, Keep),
+    /// To be kept now.
+    Item(I, oneshot::Sender<Result<usize, StoreError>>),
     Close(oneshot::Sender<()>),
 }
 
 /// Sends requests to the writer thread.
 #[derive(Debug)]
-pub struct Writer {
-    queue: Option<mpsc::Sender<Request>>,
+pub struct Writer<I> {
+    queue: Option<mpsc::Sender<Request<I>>>,
     thread: Option<std::thread::JoinHandle<()>>,
     full: Arc<AtomicBool>,
 }
 
 /// Waits until the connection is closed, so that the database can be opened again at once.
-impl Drop for Writer {
+impl<I> Drop for Writer<I> {
     fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
@@ -78,17 +112,19 @@ impl Drop for Writer {
     }
 }
 
-impl Writer {
+impl<I: Send + 'static> Writer<I> {
     /// A writer that refuses everything.
     pub fn closed() -> Self {
         Self { queue: None, thread: None, full: Arc::default() }
     }
 
-    /// `closing` runs last, when the store is closed in order. `lock` is held as long as the connection.
+    /// `closing` runs last, when the store is closed in order. `lock` is held as long as the connection. `together` works
+    /// off what [`Writer::gather`] is given.
     pub fn start(
         connection: Connection,
         lock: File,
         closing: impl FnOnce(&Connection) + Send + 'static,
+        together: Together<I>,
     ) -> Result<Self, StoreError> {
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
         let full = Arc::new(AtomicBool::default());
@@ -96,7 +132,7 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
-                serve(&connection, requests, &meets_full, closing);
+                serve(&connection, requests, &meets_full, closing, together);
                 drop(connection);
                 drop(lock);
             })
@@ -124,8 +160,16 @@ impl Writer {
     }
 
     /// A way for another thread to say that nothing more may be stored.
-    pub fn handle(&self) -> Handle {
+    pub fn handle(&self) -> Handle<I> {
         Handle(self.queue.as_ref().map(mpsc::Sender::downgrade))
+    }
+
+    /// Works `item` off together with others that wait; returns once all are kept.
+    pub async fn gather(&self, item: I) -> Result<usize, StoreError> {
+        let (told, answer) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        queue.send(Request::Item(item, told)).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Finishes what is queued and ends the thread.
@@ -139,9 +183,9 @@ impl Writer {
 }
 
 /// See [`Writer::handle`]. Does not keep the writer alive.
-pub struct Handle(Option<mpsc::WeakSender<Request>>);
+pub struct Handle<I>(Option<mpsc::WeakSender<Request<I>>>);
 
-impl Handle {
+impl<I> Handle<I> {
     /// Whoever writes from now on gets this error. Blocks.
     pub fn fail(self, error: StoreError) {
         let Some(queue) = self.0.and_then(|queue| queue.upgrade()) else { return };
@@ -153,15 +197,17 @@ impl Handle {
     }
 }
 
-fn serve(
+fn serve<I: Send + 'static>(
     connection: &Connection,
-    mut requests: mpsc::Receiver<Request>,
+    mut requests: mpsc::Receiver<Request<I>>,
     full: &AtomicBool,
     closing: impl FnOnce(&Connection) + Send + 'static,
+    together: Together<I>,
 ) {
     let mut broken: Option<StoreError> = None;
     while let Some(request) = requests.blocking_recv() {
-        let mut batch = Vec::new();
+        let mut batch: Vec<Work> = Vec::new();
+        let mut gathered = Gathered::new(together);
         let mut close = None;
         let mut keep = Keep::Later;
         let mut next = Some(request);
@@ -173,11 +219,19 @@ fn serve(
                         keep = Keep::Now;
                     }
                 }
+                Request::Item(item, told) => {
+                    gathered.items.push(item);
+                    gathered.senders.push(told);
+                    keep = Keep::Now;
+                }
                 Request::Close(told) => close = Some(told),
             }
-            if close.is_none() && batch.len() < BATCH_MAX {
+            if close.is_none() && batch.len() + gathered.items.len() < BATCH_MAX {
                 next = requests.try_recv().ok();
             }
+        }
+        if !gathered.items.is_empty() {
+            batch.push(Box::new(gathered));
         }
         match &broken {
             None => {

@@ -19,7 +19,7 @@ async fn what_is_to_be_kept_is_synced_whatever_came_before() {
     let connection = Connection::open(place.path().join("d.db")).unwrap();
     connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;").unwrap();
     let lock = File::create(place.path().join("d.lock")).unwrap();
-    let writer = Writer::start(connection, lock, |_| ()).unwrap();
+    let writer = Writer::<()>::start(connection, lock, |_| (), |_, _| Ok(Vec::new())).unwrap();
     let table = [
         (Keep::Now, FULL),
         (Keep::Later, NORMAL),
@@ -40,7 +40,7 @@ async fn a_failure_undoes_its_own_request_and_no_other_of_the_batch() {
     let connection = Connection::open(place.path().join("d.db")).unwrap();
     connection.execute_batch("CREATE TABLE n (n INTEGER)").unwrap();
     let lock = File::create(place.path().join("d.lock")).unwrap();
-    let writer = Writer::start(connection, lock, |_| ()).unwrap();
+    let writer = Writer::<()>::start(connection, lock, |_| (), |_, _| Ok(Vec::new())).unwrap();
     let add = |n: i64, fails: bool| {
         writer.write(Keep::Now, move |db| {
             db.execute("INSERT INTO n VALUES (?1)", [n])?;
