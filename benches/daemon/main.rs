@@ -1,16 +1,19 @@
 //! What the daemon as a whole costs, each figure beside its bare limit, measured in the same run.
 //!
-//! `cargo bench --bench daemon -- [import|intake|latency|restart|all] [--cases N] [--open N] [--marks N]`
+//! `cargo bench --bench daemon -- [import|intake|latency|restart|pull|calls|all] [--cases N] [--open N] [--marks N]`
 //!
 //! Knows: the parts and their arguments. The sandbox and the bare receiver are this binary again, as processes of their
 //! own, so that memory and time of the daemon are the daemon's.
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
+mod calls;
 mod import;
 mod intake;
 mod latency;
 mod place;
 mod process;
+mod pull;
+mod puller;
 mod receiver;
 mod restart;
 
@@ -19,6 +22,8 @@ use std::process::ExitCode;
 
 /// Cases of the sandbox at the first import; the goal speaks of 100,000.
 const CASES: u64 = 20_000;
+/// Cases that are read from Zendesk and from Jira.
+const PULLED: u64 = 2_000;
 /// Open cases of the database at the restart; the goal speaks of 1,000,000.
 const OPEN: usize = 100_000;
 /// Urgent cases whose marks are timed.
@@ -45,9 +50,11 @@ impl Arguments {
                 "--cases" => arguments.cases = number()?,
                 "--open" => arguments.open = usize::try_from(number()?)?,
                 "--marks" => arguments.marks = usize::try_from(number()?)?.max(1),
-                "import" | "intake" | "latency" | "restart" | "all" => arguments.part = word,
+                "import" | "intake" | "latency" | "restart" | "pull" | "calls" | "all" => {
+                    arguments.part = word
+                }
                 other => bail!(
-                    "unknown word `{other}`: import, intake, latency, restart, all, --cases N, --open N, --marks N"
+                    "unknown word `{other}`: import, intake, latency, restart, pull, calls, all, --cases N, --open N, --marks N"
                 ),
             }
         }
@@ -74,6 +81,8 @@ fn run() -> anyhow::Result<()> {
     let mut given = std::env::args().skip(1);
     match given.next().as_deref() {
         Some(process::SANDBOX_ROLE) => return runtime.block_on(process::be_the_sandbox(given)),
+        Some(puller::ROLE) => return runtime.block_on(puller::pull(given)),
+        Some(puller::BARE_ROLE) => return runtime.block_on(puller::pull_bare(given)),
         Some(receiver::ROLE) => return runtime.block_on(receiver::serve(given)),
         _ => {}
     }
@@ -100,6 +109,12 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if arguments.wants("restart") {
         restart::measure(arguments.open).await.context("restart")?;
+    }
+    if arguments.wants("pull") {
+        pull::measure(PULLED).await.context("pull")?;
+    }
+    if arguments.wants("calls") {
+        calls::measure().await.context("calls")?;
     }
     Ok(())
 }

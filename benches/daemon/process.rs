@@ -66,25 +66,14 @@ impl Owned {
         }
     }
 
-    /// A line of `/proc/PID/status`, in kilobytes.
-    fn status_kb(&self, name: &str) -> anyhow::Result<u64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
-        Ok(line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse()?)
-    }
-
     /// The most memory it ever held, in megabytes.
     pub fn peak_mb(&self) -> anyhow::Result<f64> {
-        Ok(self.status_kb("VmHWM")? as f64 / 1_024.0)
+        peak_mb(self.0.id())
     }
 
     /// Processor time used so far, in seconds.
     pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-        // Linux counts in hundredths here.
-        Ok((ticks(11) + ticks(12)) / 100.0)
+        cpu_seconds(self.0.id())
     }
 
     /// Asks it to stop in order, and waits.
@@ -93,6 +82,31 @@ impl Owned {
         self.0.wait()?;
         Ok(())
     }
+}
+
+fn cpu_seconds(process: u32) -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    // Linux counts in hundredths here.
+    Ok((ticks(11) + ticks(12)) / 100.0)
+}
+
+fn peak_mb(process: u32) -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no such line")?;
+    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kilobytes as f64 / 1_024.0)
+}
+
+/// Processor time that this process used so far, in seconds.
+pub fn own_cpu_seconds() -> anyhow::Result<f64> {
+    cpu_seconds(std::process::id())
+}
+
+/// The most memory that this process ever held, in megabytes.
+pub fn own_peak_mb() -> anyhow::Result<f64> {
+    peak_mb(std::process::id())
 }
 
 /// Ends when somebody asks us to.
