@@ -11,8 +11,8 @@ use dutyd::daemon::load_policy;
 use dutyd::engine::{Engine, Setup, SourceSetup, Tick};
 use dutyd::http::{HttpTransport, client};
 use dutyd::metrics::Metrics;
-use dutyd::store::Store;
 use dutyd::store::sqlite::SqliteStore;
+use dutyd::store::{Retention, Store};
 use dutyd_connectors::{Connector, Method, Request, Response, Transport, TransportError};
 use dutyd_core::policy::PolicySet;
 use jiff::{SignedDuration, Timestamp};
@@ -106,8 +106,15 @@ pub async fn pull(mut given: impl Iterator<Item = String>) -> anyhow::Result<()>
         writes_per_hour: 1,
         start_from: None,
     };
-    let engine =
-        Engine::new(Setup { store: store.clone(), clock, policy, sources: vec![setup], seed: 1 }).await?;
+    let engine = Engine::new(Setup {
+        store: store.clone(),
+        clock,
+        policy,
+        sources: vec![setup],
+        seed: 1,
+        retention: Retention::default(),
+    })
+    .await?;
     let unit = engine.units().into_iter().find(|unit| unit.name().starts_with("pull ")).context("no unit")?;
     let before = own_cpu_seconds()?;
     for rest in 0.. {
