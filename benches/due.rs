@@ -156,7 +156,15 @@ async fn engine(store: Arc<SqliteStore>, clock: Arc<dyn Clock>) -> Arc<dyn Unit>
     let file = PolicyFile { name: "p.toml".to_owned(), text: POLICY.to_owned() };
     let current = Arc::new(Policy::load(&[file]).unwrap_or_else(|problems| panic!("{problems:?}")));
     let (_, policy) = watch::channel(Arc::new(PolicySet { current, ..PolicySet::default() }));
-    let setup = Setup { store, clock, policy, sources: Vec::new(), retention: Default::default(), seed: 1 };
+    let setup = Setup {
+        store,
+        clock,
+        policy,
+        sources: Vec::new(),
+        channels: Vec::new(),
+        retention: Default::default(),
+        seed: 1,
+    };
     let units = Engine::new(setup).await.unwrap().units();
     units.into_iter().find(|unit| unit.name() == "evaluate").unwrap()
 }

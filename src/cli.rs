@@ -11,6 +11,7 @@ mod clocks_drawn;
 #[cfg(feature = "demo")]
 mod demo;
 mod log;
+mod notify;
 mod outcome;
 mod run;
 mod setup;
@@ -33,7 +34,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "dutyd", version, after_help = EXIT_CODES, max_term_width = 110)]
 pub struct Cli {
-    /// Directory with dutyd.toml, connectors/ and policy/.
+    /// Directory with dutyd.toml, connectors/, policy/ and notify/.
     #[arg(long, global = true, value_name = "DIR", default_value = "/etc/dutyd")]
     pub config: PathBuf,
 
@@ -99,6 +100,11 @@ pub enum Command {
         /// Do it; without, only say what would be forgotten.
         #[arg(long)]
         yes: bool,
+    },
+    /// Channels by which people are told, and a test message to one.
+    Notify {
+        #[command(subcommand)]
+        what: notify::Notify,
     },
     /// Stop reading from and writing to a source.
     Pause { source: String },
@@ -191,6 +197,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Parked { what: Parked::List } => ask(Ask::Parked),
         Command::Parked { what: Parked::Retry { id } } => ask(Ask::RetryParked { id: id.clone() }),
         Command::Parked { what: Parked::Drop { id } } => ask(Ask::DropParked { id: Some(id.clone()) }),
+        Command::Notify { what } => notify::run(&place, what, cli.format),
         Command::Audit { what } => ask(what.ask()),
         Command::Erase { who, yes } => ask(Ask::Erase { who: who.clone(), sure: *yes }),
         Command::Pause { source } => pause(source, true),

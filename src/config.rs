@@ -1,8 +1,9 @@
 //! Configuration: the files of one directory → typed settings, sources and secrets; every mistake with its place.
 //!
-//! Knows: `dutyd.toml`, `connectors/*.toml`, where `policy/*.toml` lie, how secrets are referred to.
+//! Knows: `dutyd.toml`, `connectors/*.toml`, `notify/*.toml`, where `policy/*.toml` lie, how secrets are referred to.
 //! Must not know: what vendors or rules mean by their keys; the connectors and the core check those.
 
+mod notify;
 mod read;
 mod schema;
 mod secret;
@@ -19,6 +20,7 @@ pub use settings::{
 };
 pub use source::{Brakes, Source, vendors};
 
+use crate::notify::Channel;
 use dutyd_core::calendar::ics_names_in;
 use dutyd_core::policy::PolicyFile;
 use dutyd_core::problem::Problem;
@@ -44,6 +46,8 @@ pub struct Config {
     pub settings: Settings,
     /// By name.
     pub sources: Vec<Source>,
+    /// Where people are told; none without a directory `notify/`.
+    pub channels: Vec<Channel>,
 }
 
 impl Config {
@@ -57,11 +61,14 @@ impl Config {
         let under = settings.clone().unwrap_or_else(shipped_settings);
         let (sources, of_sources) = sources(place, &under);
         problems.extend(of_sources);
+        let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        let (channels, of_channels) = channels(place, &under, &names);
+        problems.extend(of_channels);
         if let Some(settings) = &settings {
             problems.extend(contradictions(&place.dir, settings, &sources));
         }
         match settings {
-            Some(settings) if problems.is_empty() => Ok(Self { settings, sources }),
+            Some(settings) if problems.is_empty() => Ok(Self { settings, sources, channels }),
             _ => Err(problems),
         }
     }
@@ -162,6 +169,36 @@ fn sources(place: &Place, settings: &Settings) -> (Vec<Source>, Vec<Problem>) {
         }
     }
     (sources, problems)
+}
+
+/// The channels of `notify/`; their `sources` must be among those that were read.
+fn channels(place: &Place, settings: &Settings, sources: &[&str]) -> (Vec<Channel>, Vec<Problem>) {
+    let folder = place.dir.join("notify");
+    if !folder.is_dir() {
+        return (Vec::new(), Vec::new());
+    }
+    let paths = match toml_files(&folder) {
+        Ok(paths) => paths,
+        Err(problem) => return (Vec::new(), vec![problem]),
+    };
+    let (mut channels, mut problems) = (Vec::<Channel>::new(), Vec::new());
+    for path in paths {
+        let file = path.display().to_string();
+        let read = read_text(&path).map_err(|problem| vec![problem]).and_then(|text| {
+            let channel = notify::read(&file, &text, settings, place)?;
+            let strangers = notify::strangers(&channel, &text, sources);
+            if strangers.is_empty() { Ok(channel) } else { Err(strangers) }
+        });
+        match read {
+            Ok(channel) if channels.iter().any(|other| other.name == channel.name) => {
+                let message = format!("another file has a channel named `{}`", channel.name);
+                problems.push(Problem::of_file(&file, message, "give each channel a name of its own"));
+            }
+            Ok(channel) => channels.push(channel),
+            Err(found) => problems.extend(found),
+        }
+    }
+    (channels, problems)
 }
 
 /// Values of one key that are written correctly and cannot work.

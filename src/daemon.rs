@@ -7,9 +7,10 @@ use crate::clock::{Clock, SandboxClock, SystemClock};
 use crate::config::{self, Config, Place, Source};
 use crate::control::Socket;
 use crate::desk::{Desk, Desked, Draft, Live, Refusal, Reload};
-use crate::engine::{Engine, EngineError, Setup, SourceSetup};
-use crate::http::{HttpTransport, client, post_json};
+use crate::engine::{ChannelSetup, Engine, EngineError, Setup, SourceSetup};
+use crate::http::{Door, HttpTransport, client, post_json};
 use crate::metrics::Metrics;
+use crate::notify::Channel;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Retention, StoreError};
 use crate::webhook::{Bounds, Intake, serve};
@@ -102,6 +103,7 @@ impl Daemon {
             clock: clock.clone(),
             policy: policy.clone(),
             sources,
+            channels: channels(&config)?,
             retention: retention(&config),
             seed,
         };
@@ -235,6 +237,16 @@ fn setup(
         writes_per_hour: brakes.writes_per_hour,
         start_from: brakes.start_from,
     })
+}
+
+fn channels(config: &Config) -> Result<Vec<ChannelSetup>, DaemonError> {
+    let setup = |channel: &Channel| {
+        let door = Door::new(channel, &config.settings.network).map_err(|reason| {
+            DaemonError::Config(vec![Problem::of_file(&channel.file, reason, "see [network] in dutyd.toml")])
+        })?;
+        Ok(ChannelSetup { channel: Arc::new(channel.clone()), door })
+    };
+    config.channels.iter().map(setup).collect()
 }
 
 /// Takes the addresses: one listener for both where they are the same.

@@ -5,10 +5,12 @@
 mod address;
 mod budget;
 mod client;
+mod post;
 mod token;
 
 pub use address::{Origin, is_loopback};
 pub use client::{client, post_json};
+pub use post::{Door, PostError, channel_address};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;

@@ -16,6 +16,7 @@ pub mod fit;
 pub mod health;
 pub mod http;
 pub mod metrics;
+pub mod notify;
 pub mod store;
 pub mod systemd;
 pub mod webhook;

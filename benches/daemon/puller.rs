@@ -111,6 +111,7 @@ pub async fn pull(mut given: impl Iterator<Item = String>) -> anyhow::Result<()>
         clock,
         policy,
         sources: vec![setup],
+        channels: Vec::new(),
         seed: 1,
         retention: Retention::default(),
     })

@@ -146,6 +146,7 @@ fn outcome(policies: &PolicySet, due: &DueCase, now: Timestamp) -> anyhow::Resul
         groups: groups(&policies.current, state),
         decisions: decided.decisions,
         actions: Vec::new(),
+        notices: Vec::new(),
         withdrawn: Vec::new(),
         held: false,
         rank: 0,

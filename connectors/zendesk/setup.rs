@@ -8,7 +8,8 @@ use dutyd_core::action::Severity;
 /// The steps. `hook_url`: where webhooks go.
 pub fn setup(config: &Config, hook_url: &str) -> String {
     let origin = config.origin.trim_end_matches('/');
-    [account(config, origin), fields(config, origin), webhook(origin, hook_url), finish(config)].join("\n")
+    [account(config, origin), fields(config, origin), webhook(origin, hook_url), view(origin), finish(config)]
+        .join("\n")
 }
 
 fn account(config: &Config, origin: &str) -> String {
@@ -96,6 +97,18 @@ fn webhook(origin: &str, hook_url: &str) -> String {
     )
 }
 
+fn view(origin: &str) -> String {
+    format!(
+        "4. View of flagged tickets (Admin Center > Workspaces > Agent tools > Views; add the dutyd fields as columns there)\n\
+         \x20  curl -X POST {origin}/api/v2/views.json -H \"Authorization: Bearer $ADMIN_TOKEN\" \\\n\
+         \x20       -H 'Content-Type: application/json' -d '{{\"view\":{{\"title\":\"dutyd: flagged\",\
+         \"all\":[{{\"field\":\"status\",\"operator\":\"less_than\",\"value\":\"solved\"}},\
+         {{\"field\":\"current_tags\",\"operator\":\"includes\",\"value\":\"dutyd_candidate dutyd_critical\"}}],\
+         \"output\":{{\"columns\":[\"nice_id\",\"subject\",\"requester\",\"assignee\",\"updated\"],\
+         \"sort_by\":\"priority\",\"sort_order\":\"desc\"}}}}}}'\n"
+    )
+}
+
 fn finish(config: &Config) -> String {
     let names: Vec<_> = config.webhook_secrets.iter().map(|secret| format!("{:?}", secret.0)).collect();
     let secrets = if names.is_empty() {
@@ -104,6 +117,6 @@ fn finish(config: &Config) -> String {
         format!("Store the signing secret under the name {}.", names.join(" or "))
     };
     format!(
-        "4. {secrets}\n   Then `dutyd check --online` says what is still missing, and what is too much.\n"
+        "5. {secrets}\n   Then `dutyd check --online` says what is still missing, and what is too much.\n"
     )
 }

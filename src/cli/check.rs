@@ -22,6 +22,8 @@ struct Report {
     /// In the vendors' systems, with `--online`.
     systems: Vec<System>,
     sources: usize,
+    /// By which people are told; `dutyd notify test NAME` tries one.
+    channels: usize,
     rules: usize,
     /// Examples in the rules that were run.
     examples: usize,
@@ -40,15 +42,15 @@ struct System {
 
 pub fn run(place: &Place, online: bool, format: Format) -> Result<Exit, Failure> {
     let mut report = Report::default();
-    let sources = match Config::load(place) {
-        Ok(config) if online => measured(&config, &mut report)?,
-        Ok(config) => config.sources.len(),
-        Err(problems) => {
-            report.problems.extend(problems);
-            0
+    match Config::load(place) {
+        Ok(config) => {
+            (report.sources, report.channels) = (config.sources.len(), config.channels.len());
+            if online {
+                measured(&config, &mut report)?;
+            }
         }
-    };
-    report.sources = sources;
+        Err(problems) => report.problems.extend(problems),
+    }
     policy(place, &mut report);
     report.remarks.extend(old_zones());
     match format {
@@ -81,7 +83,7 @@ fn policy(place: &Place, report: &mut Report) {
     }
 }
 
-fn measured(config: &Config, report: &mut Report) -> Result<usize, Failure> {
+fn measured(config: &Config, report: &mut Report) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -100,7 +102,7 @@ fn measured(config: &Config, report: &mut Report) -> Result<usize, Failure> {
         let identity = runtime.block_on(connector.check(&cx));
         report.systems.push(system(source, identity));
     }
-    Ok(config.sources.len())
+    Ok(())
 }
 
 fn system(source: &Source, identity: Result<dutyd_connectors::Identity, ConnectorError>) -> System {
@@ -168,6 +170,10 @@ impl Report {
     fn summary(&self, online: bool) -> String {
         let wrong = self.problems.len() + self.blocking();
         let (sources, rules) = (count(self.sources as u64, "source"), count(self.rules as u64, "rule"));
+        let sources = match self.channels {
+            0 => sources,
+            channels => format!("{sources}, {}", count(channels as u64, "channel")),
+        };
         let rules = format!("{rules} with {}", count(self.examples as u64, "example"));
         let remarks = match self.remarks.len() {
             0 => String::new(),

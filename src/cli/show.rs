@@ -5,7 +5,7 @@
 use super::show_explain;
 use super::words::{count, line, number, relative, span, when};
 use crate::desk::{FlagLine, List, LiveLine, SourceLine, Status};
-use crate::store::{ParkedKind, ParkedRow};
+use crate::store::{ChannelRow, ParkedKind, ParkedRow};
 use dutyd_core::action::Severity;
 use dutyd_core::state::OverrideKind;
 use jiff::tz::TimeZone;
@@ -105,7 +105,27 @@ pub fn status(status: &Status, zone: &TimeZone) -> String {
     if status.sources.is_empty() {
         text.push_str("no source is configured\n");
     }
+    let channels: String = status.channels.iter().map(|channel| channel_line(channel, status.now)).collect();
+    if !channels.is_empty() {
+        text.push_str(&format!("\n{channels}"));
+    }
     text
+}
+
+fn channel_line(channel: &ChannelRow, now: Timestamp) -> String {
+    let told = match channel.told_at {
+        Some(at) => format!("people last told {}", relative(at, now)),
+        None => "nobody told yet".to_owned(),
+    };
+    let waiting = match channel.since {
+        Some(since) => format!("; {} waiting since {}", number(channel.pending), relative(since, now)),
+        None => String::new(),
+    };
+    let parked = match channel.parked {
+        0 => String::new(),
+        parked => format!("; PARKED: {}, dutyd parked list says why", count(parked, "message")),
+    };
+    format!("{}  {told}{waiting}{parked}\n", channel.channel)
 }
 
 /// A case should not wait longer than this for its evaluation.
@@ -207,6 +227,7 @@ pub fn parked(rows: &[ParkedRow], now: Timestamp) -> String {
         let kind = match row.kind {
             ParkedKind::Write => format!("refused write ({})", row.slot),
             ParkedKind::Sealed => format!("record takes no writes ({}); nothing to do", row.slot),
+            ParkedKind::Notice => "message that nobody got".to_owned(),
             ParkedKind::Record => "record that could not be read".to_owned(),
         };
         let (what, because) = (line(&row.what, 60), line(&row.because, WHY_MAX));

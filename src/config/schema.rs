@@ -1,8 +1,10 @@
 //! JSON Schemas of the files that people write.
 
+use super::notify;
 use super::settings::Settings;
 use super::source::Common;
 use clap::ValueEnum;
+use dutyd_connectors::SourceConfig;
 use dutyd_core::sla::history::HistoryDoc;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -14,6 +16,8 @@ pub enum SchemaOf {
     Config,
     /// connectors/*.toml
     Connector,
+    /// notify/*.toml
+    Notify,
     /// policy/*.toml
     Policy,
     /// The file of `explain --timeline`.
@@ -21,14 +25,15 @@ pub enum SchemaOf {
 }
 
 impl SchemaOf {
-    pub const ALL: [SchemaOf; 4] =
-        [SchemaOf::Config, SchemaOf::Connector, SchemaOf::Policy, SchemaOf::Timeline];
+    pub const ALL: [SchemaOf; 5] =
+        [SchemaOf::Config, SchemaOf::Connector, SchemaOf::Notify, SchemaOf::Policy, SchemaOf::Timeline];
 
     /// Name of the committed file under config/schema.
     pub fn file_name(self) -> &'static str {
         match self {
             SchemaOf::Config => "config.schema.json",
             SchemaOf::Connector => "connector.schema.json",
+            SchemaOf::Notify => "notify.schema.json",
             SchemaOf::Policy => "policy.schema.json",
             SchemaOf::Timeline => "timeline.schema.json",
         }
@@ -39,7 +44,13 @@ impl SchemaOf {
 pub fn schema(of: SchemaOf) -> Value {
     match of {
         SchemaOf::Config => optional_keys(schema_of::<Settings>()),
-        SchemaOf::Connector => connector(),
+        SchemaOf::Connector => {
+            with_one_table::<Common, SourceConfig>("Connector", "One watched system: connectors/<name>.toml.")
+        }
+        SchemaOf::Notify => with_one_table::<notify::Common, notify::KindDoc>(
+            "Channel",
+            "One way to tell people: notify/<name>.toml.",
+        ),
         SchemaOf::Policy => dutyd_core::policy::schema(),
         SchemaOf::Timeline => schema_of::<HistoryDoc>(),
     }
@@ -67,13 +78,13 @@ fn remove_required(value: &mut Value) {
     }
 }
 
-/// A connector file has the common keys and exactly one table named after a vendor.
-fn connector() -> Value {
+/// A file with common keys and exactly one table, named after a variant of `T`.
+fn with_one_table<C: JsonSchema, T: JsonSchema>(title: &str, description: &str) -> Value {
     let mut generator = SchemaGenerator::default();
-    let common: Schema = generator.root_schema_for::<Common>();
-    let vendors: Schema = generator.root_schema_for::<dutyd_connectors::SourceConfig>();
-    let (mut common, vendors) = (common.to_value(), vendors.to_value());
-    let variants = vendors["oneOf"].as_array().cloned().unwrap_or_default();
+    let common: Schema = generator.root_schema_for::<C>();
+    let tables: Schema = generator.root_schema_for::<T>();
+    let (mut common, kinds) = (common.to_value(), tables.to_value());
+    let variants = kinds["oneOf"].as_array().cloned().unwrap_or_default();
     let tables: Map<String, Value> = variants
         .iter()
         .filter_map(|variant| variant["properties"].as_object())
@@ -81,10 +92,10 @@ fn connector() -> Value {
         .collect();
     let one_of: Vec<Value> = tables.keys().map(|name| json!({ "required": [name] })).collect();
     merge_into(&mut common["properties"], Value::Object(tables));
-    merge_into(&mut common["$defs"], vendors["$defs"].clone());
+    merge_into(&mut common["$defs"], kinds["$defs"].clone());
     common["oneOf"] = Value::Array(one_of);
-    common["title"] = json!("Connector");
-    common["description"] = json!("One watched system: connectors/<name>.toml.");
+    common["title"] = json!(title);
+    common["description"] = json!(description);
     common
 }
 

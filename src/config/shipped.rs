@@ -21,6 +21,20 @@ const CONNECTORS: &[(&str, &str)] = &[
     ("zendesk", include_str!("../../config/connectors/zendesk.toml")),
 ];
 
+/// The files under `config/notify`, by kind of channel.
+pub const CHANNELS: &[(&str, &str)] = &[
+    ("email", include_str!("../../config/notify/email.toml")),
+    ("pagerduty", include_str!("../../config/notify/pagerduty.toml")),
+    ("slack", include_str!("../../config/notify/slack.toml")),
+    ("teams", include_str!("../../config/notify/teams.toml")),
+    ("webhook", include_str!("../../config/notify/webhook.toml")),
+];
+
+/// The shipped file of a kind of channel.
+pub fn channel(kind: &str) -> Option<&'static str> {
+    CHANNELS.iter().find(|(name, _)| *name == kind).map(|(_, text)| *text)
+}
+
 /// The shipped connector file of a vendor.
 pub fn connector(vendor: &str) -> Option<&'static str> {
     CONNECTORS.iter().find(|(name, _)| *name == vendor).map(|(_, text)| *text)

@@ -10,7 +10,9 @@ use dutyd_connectors::{Connector, SecretRef, Secrets, SourceConfig};
 use dutyd_core::problem::{Problem, nearest};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::Path;
 use url::Url;
@@ -62,7 +64,12 @@ const COMMON_KEYS: [&str; 6] = ["name", "mode", "writes_per_hour", "poll_interva
 
 /// Tables of [`SourceConfig`], one per vendor.
 pub fn vendors() -> Vec<String> {
-    let schema = schemars::schema_for!(SourceConfig).to_value();
+    tables_of::<SourceConfig>()
+}
+
+/// Names of the tables that a type with one table per variant is read from.
+pub(super) fn tables_of<T: JsonSchema>() -> Vec<String> {
+    let schema = schemars::schema_for!(T).to_value();
     let variants = schema["oneOf"].as_array().cloned().unwrap_or_default();
     variants
         .iter()
@@ -76,7 +83,7 @@ impl Source {
     pub fn read(file: &str, text: &str, settings: &Settings, place: &Place) -> Result<Self, Vec<Problem>> {
         let mut document = Document::parse(file, text)?;
         let common: Result<Common, _> = document.split_off(&COMMON_KEYS).read("");
-        let config = read_vendor(document);
+        let config: Result<SourceConfig, _> = one_table(document, &COMMON_KEYS, &vendors(), "system");
         let (common, config) = match (common, config) {
             (Ok(common), Ok(config)) => (common, config),
             (common, config) => {
@@ -94,7 +101,9 @@ impl Source {
             let offset = super::offset_of(text, "poll_interval");
             problems.push(Problem::at(file, text, offset, message, "the shipped value is \"60s\""));
         }
-        let (secrets, of_secrets) = resolve(file, text, &common, &config, place);
+        let names: Vec<&str> = config.secrets().into_iter().map(|SecretRef(name)| name.as_str()).collect();
+        let (secrets, of_secrets) = resolve(file, text, &common.secrets, &names, place);
+        let secrets = Secrets(secrets);
         problems.extend(of_secrets);
         let brakes = Brakes {
             mode: common.mode.unwrap_or(settings.mode),
@@ -115,7 +124,7 @@ impl Source {
         let file = file.display().to_string();
         let mut document = Document::parse(&file, text)?;
         document.split_off(&COMMON_KEYS);
-        read_vendor(document)
+        one_table(document, &COMMON_KEYS, &vendors(), "system")
     }
 
     /// The connector of this source.
@@ -165,10 +174,14 @@ impl Unbuildable {
     }
 }
 
-/// Reads the one table named after a vendor.
-fn read_vendor(mut document: Document<'_>) -> Result<SourceConfig, Vec<Problem>> {
+/// Reads the one table that the file must have beside the common keys: of a `known` name, called a `noun` in messages.
+pub(super) fn one_table<T: DeserializeOwned>(
+    mut document: Document<'_>,
+    common_keys: &[&str],
+    known: &[String],
+    noun: &str,
+) -> Result<T, Vec<Problem>> {
     let (file, text) = (document.file, document.text);
-    let known = vendors();
     let tables: Vec<(String, usize)> = document
         .table
         .get_ref()
@@ -176,10 +189,10 @@ fn read_vendor(mut document: Document<'_>) -> Result<SourceConfig, Vec<Problem>>
         .map(|(key, _)| (key.get_ref().to_string(), key.span().start))
         .collect();
     let unknown = |(key, at): &(String, usize)| {
-        let names = COMMON_KEYS.into_iter().chain(known.iter().map(String::as_str));
+        let names = common_keys.iter().copied().chain(known.iter().map(String::as_str));
         let remedy = match nearest(key, names) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known here: {}, {}", COMMON_KEYS.join(", "), known.join(", ")),
+            None => format!("known here: {}, {}", common_keys.join(", "), known.join(", ")),
         };
         Problem::at(file, text, *at, format!("unknown key `{key}`"), remedy)
     };
@@ -194,11 +207,11 @@ fn read_vendor(mut document: Document<'_>) -> Result<SourceConfig, Vec<Problem>>
         },
         [] => {
             let remedy = format!("add one of: [{}]", known.join("], ["));
-            problems.push(Problem::of_file(file, "the file names no system", remedy));
+            problems.push(Problem::of_file(file, format!("the file names no {noun}"), remedy));
         }
         _ => {
-            let message = format!("the file names several systems: {}", named.join(", "));
-            problems.push(Problem::of_file(file, message, "write one file per system"));
+            let message = format!("the file names more than one {noun}: {}", named.join(", "));
+            problems.push(Problem::of_file(file, message, format!("write one file per {noun}")));
         }
     }
     Err(problems)
@@ -208,7 +221,7 @@ const NAME_REMEDY: &str =
     "use lower-case letters, digits, `-` and `_`, at most 40, for example \"support-eu\"";
 
 /// Names stand in addresses, logs and keys.
-fn check_name(name: &str) -> Result<(), String> {
+pub(super) fn check_name(name: &str) -> Result<(), String> {
     let allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     match !name.is_empty() && name.len() <= 40 && name.bytes().all(allowed) {
@@ -227,23 +240,27 @@ pub(super) fn check_poll_interval(interval: SignedDuration) -> Result<(), String
 }
 
 fn name(file: &str, common: &Common) -> String {
-    let stem = Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    common.name.clone().or(stem).unwrap_or_default()
+    common.name.clone().unwrap_or_else(|| file_stem(file))
 }
 
-/// Every secret that the vendor's table names, read from where `[secrets]` says.
-fn resolve(
+/// The name that a file gives to what it describes.
+pub(super) fn file_stem(file: &str) -> String {
+    Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Every secret that the file's own table names, read from where `[secrets]` says.
+pub(super) fn resolve(
     file: &str,
     text: &str,
-    common: &Common,
-    config: &SourceConfig,
+    sources: &BTreeMap<String, SecretSource>,
+    names: &[&str],
     place: &Place,
-) -> (Secrets, Vec<Problem>) {
-    let mut secrets = Secrets::default();
+) -> (BTreeMap<String, SecretString>, Vec<Problem>) {
+    let mut secrets = BTreeMap::new();
     let mut problems = Vec::new();
-    for SecretRef(name) in config.secrets() {
-        let Some(source) = common.secrets.get(name) else {
-            let near = nearest(name, common.secrets.keys().map(String::as_str));
+    for name in names {
+        let Some(source) = sources.get(*name) else {
+            let near = nearest(name, sources.keys().map(String::as_str));
             let remedy = match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("add under [secrets]: {name} = {{ credential = \"{name}\" }}"),
@@ -254,7 +271,7 @@ fn resolve(
         };
         match source.resolve(place) {
             Ok(secret) => {
-                secrets.0.insert(name.clone(), secret);
+                secrets.insert((*name).to_owned(), secret);
             }
             Err(missing) => {
                 let at = super::offset_of(text, name);

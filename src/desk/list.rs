@@ -1,10 +1,10 @@
 //! `dutyd list`: open flags across all sources, worst first.
 
 use super::{Desk, Refusal};
+use crate::notify::nearest_end;
 use crate::store::{FlagRow, open_state};
 use dutyd_core::action::Severity;
 use dutyd_core::policy::PolicySet;
-use dutyd_core::sla::{ClockState, read_clocks};
 use dutyd_core::state::{CaseState, Override};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ fn line(row: &FlagRow, state: Option<&CaseState>, policies: &PolicySet, now: Tim
         since: row.raised_at,
         dismissed: row.dismissed,
         said: state.map(|state| said(row, state)).unwrap_or_default(),
-        due_at: state.and_then(|state| nearest_end(policies, state, now)),
+        due_at: state.and_then(|state| nearest_end(policies, state, now)).map(|(_, at)| at),
     }
 }
 
@@ -97,10 +97,4 @@ fn said(row: &FlagRow, state: &CaseState) -> Vec<Override> {
     let flag = state.flags.iter().find(|flag| flag.rule == row.rule);
     let about = |said: &&Override| flag.is_some_and(|flag| said.is_about(flag));
     state.overrides.iter().filter(about).cloned().collect()
-}
-
-/// When the first of the running clocks ends, or ended.
-fn nearest_end(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Option<Timestamp> {
-    let clocks = read_clocks(policies, state, now);
-    clocks.iter().filter(|clock| clock.state == ClockState::Running).filter_map(|clock| clock.due_at).min()
 }

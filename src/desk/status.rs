@@ -2,7 +2,7 @@
 
 use super::{Desk, Desked, Refusal};
 use crate::engine::SourceHealth;
-use crate::store::{Counts, Room, SourceRow};
+use crate::store::{ChannelRow, Counts, Room, SourceRow};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,9 @@ pub struct Status {
     pub policy: String,
     pub rules: usize,
     pub sources: Vec<SourceLine>,
+    /// Channels that were ever told anything.
+    #[serde(default)]
+    pub channels: Vec<ChannelRow>,
     pub counts: Counts,
     /// The disk of the database.
     pub storage: Room,
@@ -65,7 +68,9 @@ impl Status {
                 && source.row.outbox.parked == 0
                 && source.row.quarantined == 0
         };
-        self.storage.shortage().is_none() && self.sources.iter().all(well)
+        self.storage.shortage().is_none()
+            && self.sources.iter().all(well)
+            && self.channels.iter().all(|channel| channel.parked == 0)
     }
 }
 
@@ -87,6 +92,7 @@ impl Desk {
             policy: policies.current.id.clone(),
             rules: policies.current.rules.len(),
             sources: self.sources.iter().map(line).collect(),
+            channels: self.store.channels().await?,
             counts,
             storage: self.store.room(),
         })

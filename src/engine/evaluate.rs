@@ -2,6 +2,8 @@
 
 use super::source::Source;
 use super::{EngineError, Shared, Tick, Unit};
+use crate::config::Mode;
+use crate::notify::{Channel, Seen, notices};
 use crate::store::{
     DueBatch, DueCase, FactsRead, NewFlag, OutcomeCommit, StoreError, Watched, open_news, open_state,
     seal_state,
@@ -82,7 +84,7 @@ impl Unit for Evaluate {
                 until => Tick::Idle { until: [until, resting_until].into_iter().flatten().min() },
             });
         }
-        let bench = Arc::new(Bench::new(&self.shared.sources, policies, now));
+        let bench = Arc::new(Bench::new(&self.shared, policies, now));
         let (judged, to_commit) = mpsc::channel(1);
         let (leased, committed) = tokio::join!(
             self.lease_and_judge(&bench, due, resting_until.is_some(), judged),
@@ -158,11 +160,21 @@ impl Evaluate {
     ) -> Result<(), EngineError> {
         let watched = watched(&bench.policies.current);
         while let Some(batch) = judged.recv().await {
-            let (commits, reports): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let (commits, reports): (Vec<OutcomeCommit>, Vec<_>) = batch.into_iter().unzip();
+            let telling: BTreeSet<String> = commits
+                .iter()
+                .flat_map(|commit| &commit.notices)
+                .map(|notice| notice.channel.clone())
+                .collect();
             let wanting: BTreeSet<String> = reports.into_iter().flatten().collect();
             self.shared.store.commit_outcomes(commits, watched, bench.now).await?;
             for source in wanting {
                 if let Some(wake) = self.shared.bells.deliver.get(&source) {
+                    wake.ring();
+                }
+            }
+            for channel in telling {
+                if let Some(wake) = self.shared.bells.tell.get(&channel) {
                     wake.ring();
                 }
             }
@@ -175,12 +187,14 @@ impl Evaluate {
 struct Bench {
     policies: Arc<PolicySet>,
     sources: BTreeMap<String, Arc<Source>>,
+    channels: Vec<Arc<Channel>>,
     now: Timestamp,
 }
 
 impl Bench {
-    fn new(sources: &BTreeMap<String, Arc<Source>>, policies: Arc<PolicySet>, now: Timestamp) -> Self {
-        Self { policies, sources: sources.clone(), now }
+    fn new(shared: &Shared, policies: Arc<PolicySet>, now: Timestamp) -> Self {
+        let channels = shared.channels.iter().map(|setup| setup.channel.clone()).collect();
+        Self { policies, sources: shared.sources.clone(), channels, now }
     }
 }
 
@@ -257,7 +271,19 @@ fn commit_of(
     let start_from = source.and_then(|source| source.setup.start_from);
     let unmarking = source.is_some_and(|source| source.is_unmarking());
     let changed = before != Some(state);
+    let held = unmarking || start_from.is_some_and(|from| case.updated_at < from);
+    let seen = Seen {
+        policies: &bench.policies,
+        before,
+        after: state,
+        decisions: &outcome.decisions,
+        watched_from: due.watched_from,
+        observed: source.is_none_or(|source| source.setup.mode == Mode::Observe),
+        held,
+        now: bench.now.saturating_add(offset).unwrap_or(bench.now),
+    };
     Ok(OutcomeCommit {
+        notices: notices(&seen, &bench.channels),
         state: if changed { Some(seal_state(state)?) } else { None },
         number: case.number.clone(),
         open: state.presence == Presence::Present && case.status.is_open(),
@@ -266,7 +292,7 @@ fn commit_of(
         moved_at: moved_at(state),
         links: case.links.clone(),
         withdrawn: withdrawn(before, state),
-        held: unmarking || start_from.is_some_and(|from| case.updated_at < from),
+        held,
         rank: rank(state),
         flags: listed(state),
         groups: groups(&bench.policies.current, state),
@@ -294,6 +320,7 @@ fn blank(due: &DueCase) -> OutcomeCommit {
         links: Vec::new(),
         decisions: Vec::new(),
         actions: Vec::new(),
+        notices: Vec::new(),
         withdrawn: Vec::new(),
         held: false,
         rank: 0,

@@ -4,16 +4,20 @@
 
 mod deliver;
 mod dice;
+mod digest;
 mod evaluate;
 mod pull;
 mod retry;
 mod source;
 mod sweep;
+mod tell;
 
 pub use source::{SourceHealth, SourceSetup};
+pub use tell::ChannelSetup;
 
 use crate::clock::{Clock, Wake, Woke};
 use crate::config::Mode;
+use crate::notify::Channel;
 use crate::store::{Order, Retention, Store, StoreError};
 use async_trait::async_trait;
 use dice::Dice;
@@ -64,6 +68,7 @@ pub struct Shared {
     bells: Bells,
     dice: Dice,
     retention: Retention,
+    channels: Vec<Arc<ChannelSetup>>,
     sources: BTreeMap<String, Arc<Source>>,
     /// A source is seen again after cases were judged blind.
     rejudge: AtomicBool,
@@ -74,6 +79,12 @@ impl Shared {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
+
+    /// Sources whose cases a channel is told.
+    fn told_sources(&self, channel: &Channel) -> Vec<String> {
+        let told = |source: &&Arc<Source>| channel.observe || source.setup.mode == Mode::Write;
+        self.sources.values().filter(told).map(|source| source.setup.name.clone()).collect()
+    }
 }
 
 /// Who is rung for what.
@@ -81,6 +92,7 @@ impl Shared {
 struct Bells {
     pull: BTreeMap<String, Wake>,
     deliver: BTreeMap<String, Wake>,
+    tell: BTreeMap<String, Wake>,
     evaluate: Wake,
 }
 
@@ -97,6 +109,8 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     pub policy: watch::Receiver<Arc<PolicySet>>,
     pub sources: Vec<SourceSetup>,
+    /// Where people are told.
+    pub channels: Vec<ChannelSetup>,
     pub retention: Retention,
     /// For lease tokens and jitter. Must differ from start to start where a process may be restarted.
     pub seed: u64,
@@ -121,6 +135,9 @@ impl Engine {
             let row = known.iter().find(|row| row.source == name);
             sources.insert(name, Arc::new(Source::new(source, dice.token(), row)));
         }
+        for setup in &setup.channels {
+            bells.tell.insert(setup.channel.name.clone(), Wake::default());
+        }
         let shared = Shared {
             store: setup.store,
             clock: setup.clock,
@@ -128,6 +145,7 @@ impl Engine {
             bells,
             dice,
             retention: setup.retention,
+            channels: setup.channels.into_iter().map(Arc::new).collect(),
             sources,
             rejudge: AtomicBool::default(),
             beats: Mutex::default(),
@@ -142,6 +160,9 @@ impl Engine {
         units.extend(sources().map(|s| Arc::new(pull::Pull::new(&self.shared, s)) as Arc<dyn Unit>));
         units.push(Arc::new(evaluate::Evaluate::new(&self.shared)));
         units.extend(sources().map(|s| Arc::new(deliver::Deliver::new(&self.shared, s)) as Arc<dyn Unit>));
+        units.push(Arc::new(digest::DailyDigest::new(&self.shared)));
+        let channels = self.shared.channels.iter();
+        units.extend(channels.map(|c| Arc::new(tell::Tell::new(&self.shared, c)) as Arc<dyn Unit>));
         units.push(Arc::new(sweep::Sweep::new(&self.shared)));
         units
     }
@@ -182,6 +203,7 @@ impl Engine {
         let found = match unit.split_once(' ') {
             Some(("pull", source)) => bells.pull.get(source),
             Some(("deliver", source)) => bells.deliver.get(source),
+            Some(("tell", channel)) => bells.tell.get(channel),
             _ => (unit == "evaluate").then_some(&bells.evaluate),
         };
         found.cloned().unwrap_or_default()
@@ -200,7 +222,8 @@ impl Engine {
     /// Rings everybody: after an order, or to try again at once.
     pub fn wake(&self) {
         let bells = &self.shared.bells;
-        bells.pull.values().chain(bells.deliver.values()).chain([&bells.evaluate]).for_each(Wake::ring);
+        let queues = [&bells.pull, &bells.deliver, &bells.tell];
+        queues.into_iter().flat_map(BTreeMap::values).chain([&bells.evaluate]).for_each(Wake::ring);
     }
 
     /// Carries out an operator's order and wakes whom it concerns.
@@ -344,6 +367,15 @@ async fn is_drained(shared: &Shared, ended_at: Timestamp) -> Result<bool, Engine
         return Ok(true);
     }
     if shared.store.counts(now).await?.due > 0 {
+        return Ok(false);
+    }
+    if shared
+        .store
+        .channels()
+        .await?
+        .iter()
+        .any(|row| row.pending > 0 && shared.bells.tell.contains_key(&row.channel))
+    {
         return Ok(false);
     }
     let rows = shared.store.sources(now).await?;

@@ -13,14 +13,15 @@ mod types;
 pub use codec::{NEWS_VERSION, Sealed, open_news, open_state, seal_change, seal_news, seal_state};
 pub use error::StoreError;
 pub use read::{
-    AuditQuestion, AuditRow, Counts, DecisionRow, FlagRow, OutboxCounts, ParkedKind, ParkedRow, SourceRow,
-    StateRow, Wanted,
+    AuditQuestion, AuditRow, ChannelRow, Counts, DecisionRow, FlagRow, OutboxCounts, ParkedKind, ParkedRow,
+    SourceRow, StateRow, Wanted,
 };
 pub use room::{FreeMin, Room};
 pub use types::{
     ActionBatch, Brakes, DueBatch, DueCase, FactsRead, FetchResult, FetchedCase, HintBatch, Incoming,
-    LEASE_LIFE, LeasedAction, NewFlag, Order, OutcomeCommit, PageCommit, PageSaved, Retention, Settlement,
-    SourceLease, Swept, TakenHint, Token, Verdict, Watched,
+    LEASE_LIFE, LeasedAction, LeasedMessage, NewFlag, NewNotice, NoticeBatch, NoticeBounds, NoticeVerdict,
+    Order, OutcomeCommit, PageCommit, PageSaved, Retention, Settlement, SourceLease, Swept, TakenHint, Token,
+    Verdict, Watched,
 };
 
 use crate::audit::Verified;
@@ -94,6 +95,30 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<usize>;
 
+    /// One message to be sent to a channel now. What is sent together is decided here, once.
+    async fn lease_notices(
+        &self,
+        channel: &str,
+        token: Token,
+        bounds: NoticeBounds,
+        now: Timestamp,
+    ) -> Result<NoticeBatch>;
+
+    /// What became of a leased message. Whether it was still under its lease.
+    async fn settle_notices(
+        &self,
+        channel: &str,
+        message: LeasedMessage,
+        verdict: NoticeVerdict,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// A digest to be told. Whether it is new.
+    async fn note_digest(&self, notice: NewNotice, now: Timestamp) -> Result<bool>;
+
+    /// Whether a channel was or will be told this.
+    async fn has_notice(&self, channel: &str, key: &str) -> Result<bool>;
+
     /// The policy changed: every open case becomes due, in slices, nearest deadline first. `epoch` names the policy;
     /// asking twice for the same one does nothing, unless a reason follows it: `policy+reason`.
     async fn wake_all(&self, epoch: &str, now: Timestamp) -> Result<()>;
@@ -129,6 +154,9 @@ pub trait Store: Send + Sync {
     fn room(&self) -> Room;
 
     async fn sources(&self, now: Timestamp) -> Result<Vec<SourceRow>>;
+
+    /// Channels that were ever told anything.
+    async fn channels(&self) -> Result<Vec<ChannelRow>>;
 
     /// Rows of the audit log, oldest first.
     async fn audit_rows(&self, question: AuditQuestion) -> Result<Vec<AuditRow>>;

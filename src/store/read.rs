@@ -73,6 +73,8 @@ pub enum ParkedKind {
     Sealed,
     /// A record that could not be understood.
     Record,
+    /// A message that nobody got.
+    Notice,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +89,18 @@ pub struct ParkedRow {
     pub slot: String,
     pub because: String,
     pub since: Timestamp,
+}
+
+/// A channel as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelRow {
+    pub channel: String,
+    /// What waits to be told, and since when.
+    pub pending: u64,
+    pub since: Option<Timestamp>,
+    pub parked: u64,
+    /// When somebody was last told.
+    pub told_at: Option<Timestamp>,
 }
 
 /// A want that the vendor has not confirmed yet.

@@ -115,6 +115,8 @@ pub struct DueCase {
     pub news_to: i64,
     /// Without `blind_since`, which the engine knows.
     pub around: Around,
+    /// When its source was first read.
+    pub watched_from: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -154,6 +156,8 @@ pub struct OutcomeCommit {
     pub links: Vec<CaseKey>,
     pub decisions: Vec<Decision>,
     pub actions: Vec<Action>,
+    /// What people are to be told.
+    pub notices: Vec<NewNotice>,
     /// Notes that need not be written any more, unless already tried: slots as words.
     pub withdrawn: Vec<String>,
     /// Older than the source's `start_from`: its actions wait until it changes.
@@ -166,6 +170,63 @@ pub struct OutcomeCommit {
     pub due_at: Option<Timestamp>,
     /// The stored state could not be read: fetch the case again.
     pub refetch: bool,
+}
+
+/// Something to tell, on its way into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNotice {
+    pub channel: String,
+    /// Computed from what is told: the same thing has the same one and is told once.
+    pub key: String,
+    /// The flag's episode it is about; empty for a digest.
+    pub subject: String,
+    /// It says that the flag is gone.
+    pub clears: bool,
+    /// Order of sending and listing: lower goes first.
+    pub rank: i64,
+    pub body: String,
+}
+
+/// Bounds on one lease of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoticeBounds {
+    /// More messages than this within a minute become one. `None`: each goes alone.
+    pub group_above: Option<usize>,
+    /// What one message can stand for.
+    pub together_max: usize,
+}
+
+/// A message on its way to a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasedMessage {
+    /// What it is sent as, at each attempt.
+    pub message: String,
+    pub token: Token,
+    /// This attempt's number, from 1.
+    pub attempt: u32,
+    /// What it tells, most urgent first.
+    pub bodies: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NoticeBatch {
+    pub message: Option<LeasedMessage>,
+    /// When one can be leased, if none could now.
+    pub next_at: Option<Timestamp>,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoticeVerdict {
+    Told,
+    Retry {
+        at: Timestamp,
+        because: String,
+    },
+    /// For a person.
+    Parked {
+        because: String,
+    },
 }
 
 /// Which facts of one group the policy in force reads.

@@ -62,7 +62,8 @@ async fn flagged(sandbox: &Sandbox, policy: Policy) -> Vec<(String, String)> {
     let sources = SYSTEMS.iter().map(|subject| source(sandbox, subject)).collect();
     let clock = Arc::new(StoppedClock(now));
     let retention = Retention::default();
-    let setup = Setup { store: store.clone(), clock, policy, sources, retention, seed: 1 };
+    let setup =
+        Setup { store: store.clone(), clock, policy, sources, channels: Vec::new(), retention, seed: 1 };
     let engine = Engine::new(setup).await.expect("an engine");
     let units = engine.units();
     for _ in 0..100 {

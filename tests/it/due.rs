@@ -79,6 +79,7 @@ async fn thresholds_fire_in_order_once_and_at_their_second() {
         clock: clock.clone(),
         policy,
         sources: Vec::new(),
+        channels: Vec::new(),
         retention: Default::default(),
         seed: 1,
     };

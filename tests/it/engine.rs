@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
-struct NoNetwork;
+pub struct NoNetwork;
 
 #[async_trait]
 impl Transport for NoNetwork {
@@ -32,19 +32,19 @@ impl Transport for NoNetwork {
 type Answers<T> = Mutex<VecDeque<Result<T, ConnectorError>>>;
 
 /// Answers as scripted; with nothing scripted, as a healthy vendor without news. Notes what it was asked.
-struct Double {
+pub struct Double {
     profile: Profile,
     pages: Answers<Page>,
     writes: Answers<()>,
     held: Mutex<bool>,
     /// A record that lives at the vendor: what is written to it is read back.
-    record: Mutex<Option<Record>>,
+    pub record: Mutex<Option<Record>>,
     asked: Mutex<Vec<String>>,
 }
 
-struct Record {
-    marks: SeenMarks,
-    version: i64,
+pub struct Record {
+    pub marks: SeenMarks,
+    pub version: i64,
 }
 
 impl Record {
@@ -67,7 +67,7 @@ impl Record {
 }
 
 impl Double {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let profile = Profile {
             vendor: "double",
             origin: "http://127.0.0.1:1/".parse().expect("an address"),
@@ -93,7 +93,7 @@ impl Double {
         self.asked.lock().expect("not poisoned").push(what);
     }
 
-    fn page(&self, page: Result<Page, ConnectorError>) {
+    pub fn page(&self, page: Result<Page, ConnectorError>) {
         self.pages.lock().expect("not poisoned").push_back(page);
     }
 
@@ -206,6 +206,7 @@ impl Stage {
             clock: clock.clone(),
             policy: watched,
             sources: vec![source],
+            channels: Vec::new(),
             retention: Retention::default(),
             seed: 1,
         };
@@ -257,7 +258,7 @@ impl Stage {
     }
 }
 
-fn page(ids: &[&str], cursor: &str) -> Page {
+pub fn page(ids: &[&str], cursor: &str) -> Page {
     Page {
         changes: ids.iter().map(|id| change(id, 1)).collect(),
         next: Some(Cursor { version: 1, body: cursor.to_owned() }),
@@ -496,7 +497,7 @@ severity = "candidate"
 text = "Nobody owns it."
 "#;
 
-fn policies(text: &str) -> PolicySet {
+pub fn policies(text: &str) -> PolicySet {
     let file = PolicyFile { name: "rules.toml".to_owned(), text: text.to_owned() };
     let current = Policy::load(&[file]).unwrap_or_else(|problems| panic!("{problems:#?}"));
     PolicySet { current: Arc::new(current), ..PolicySet::default() }

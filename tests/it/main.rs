@@ -16,6 +16,7 @@ mod fixture;
 mod fuzz;
 mod hostile;
 mod kill;
+mod notify;
 mod play;
 mod power;
 mod reliability;

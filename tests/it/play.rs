@@ -184,6 +184,12 @@ impl Play {
         self.end().await
     }
 
+    /// Runs it until whoever is given its process id has killed it, or it has drained before.
+    pub async fn run_under(&mut self, given: impl FnOnce(u32)) -> End {
+        given(self.begin());
+        self.end().await
+    }
+
     /// Runs it until it is killed while a webhook is delivered to it, or once it has answered one.
     pub async fn run_until_rung(&mut self, when: When, skip: u64) -> End {
         let pid = self.begin();

@@ -101,6 +101,7 @@ pub fn outcome(due: &DueCase) -> OutcomeCommit {
         links: Vec::new(),
         decisions: Vec::new(),
         actions: Vec::new(),
+        notices: Vec::new(),
         withdrawn: Vec::new(),
         held: false,
         rank: 0,

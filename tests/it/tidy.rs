@@ -181,6 +181,15 @@ fn every_key_of_a_connector_is_documented_in_a_shipped_file() {
     assert!(undocumented.is_empty(), "{undocumented:?}");
 }
 
+#[test]
+fn every_key_of_a_channel_is_documented_in_a_shipped_file() {
+    let schema = dutyd::config::schema(dutyd::config::SchemaOf::Notify);
+    let text: String =
+        files("config/notify", "toml").iter().map(|path| read(path)).collect::<Vec<_>>().join("\n");
+    let undocumented = undocumented(&schema, &text);
+    assert!(undocumented.is_empty(), "{undocumented:?}");
+}
+
 /// Names of properties, at any depth, that a file shows neither as a key, nor as a commented key, nor as a table.
 fn undocumented(schema: &serde_json::Value, text: &str) -> Vec<String> {
     let mut names = Vec::new();

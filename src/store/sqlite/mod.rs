@@ -8,6 +8,7 @@ mod bells;
 mod census;
 mod intake;
 mod ledger;
+mod notices;
 mod open;
 mod outbox;
 mod reads;
@@ -257,6 +258,48 @@ impl Store for SqliteStore {
     ) -> Result<usize> {
         let lease = lease.clone();
         self.writer.write(Keep::Now, move |db| outbox::settle(db, &lease, &settlements, now)).await
+    }
+
+    async fn lease_notices(
+        &self,
+        channel: &str,
+        token: Token,
+        bounds: NoticeBounds,
+        now: Timestamp,
+    ) -> Result<NoticeBatch> {
+        let channel = channel.to_owned();
+        let name = channel.clone();
+        let next_at = self.read(move |db| notices::outlook(db, &name)).await?;
+        if next_at.is_none_or(|at| at > now) {
+            return Ok(NoticeBatch { message: None, next_at });
+        }
+        // Before it is sent it is known what it was sent as.
+        self.writer.write(Keep::Now, move |db| notices::lease(db, &channel, token, bounds, now)).await
+    }
+
+    async fn settle_notices(
+        &self,
+        channel: &str,
+        message: LeasedMessage,
+        verdict: NoticeVerdict,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let channel = channel.to_owned();
+        let settle = move |db: &Connection| notices::settle(db, &channel, &message, &verdict, now);
+        self.writer.write(Keep::Now, settle).await
+    }
+
+    async fn note_digest(&self, notice: NewNotice, now: Timestamp) -> Result<bool> {
+        self.writer.write(Keep::Now, move |db| notices::insert(db, 0, &notice, now)).await
+    }
+
+    async fn has_notice(&self, channel: &str, key: &str) -> Result<bool> {
+        let (channel, key) = (channel.to_owned(), key.to_owned());
+        self.read(move |db| notices::is_known(db, &channel, &key)).await
+    }
+
+    async fn channels(&self) -> Result<Vec<ChannelRow>> {
+        self.read(notices::channels).await
     }
 
     async fn wake_all(&self, epoch: &str, now: Timestamp) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The read side: what commands, metrics and status pages ask. Nothing here scans a table that grows with the cases.
 
+use super::notices;
 use super::outbox::{HOUR_MINUTES, SEALED, stage_word};
 use super::rows::{at, ms};
 use crate::store::{
@@ -18,11 +19,11 @@ const SAME_NAME_MAX: usize = 20;
 const PARKED_MAX: usize = 1_000;
 const DECISIONS_MAX: usize = 1_000;
 
-fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+pub fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(at))
 }
 
-fn all<T>(rows: impl Iterator<Item = rusqlite::Result<T>>) -> Result<Vec<T>> {
+pub fn all<T>(rows: impl Iterator<Item = rusqlite::Result<T>>) -> Result<Vec<T>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -122,6 +123,7 @@ pub fn parked(db: &Connection) -> Result<Vec<ParkedRow>> {
              JOIN source ON source.id = quarantine.source ORDER BY quarantine.id LIMIT ?1",
         )?
         .query_map([PARKED_MAX], |row| parked_row(row, 'r', ParkedKind::Record))?)?);
+    found.extend(notices::parked(db)?);
     Ok(found)
 }
 

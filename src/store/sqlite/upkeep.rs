@@ -4,7 +4,7 @@ use super::ledger::Ledger;
 use super::open::{meta, secure_delete, set_meta};
 use super::rows::{ms, wake};
 use super::surroundings;
-use super::{audit, census, outbox};
+use super::{audit, census, notices, outbox};
 use crate::audit::Kind;
 use crate::store::{LEASE_LIFE, Order, Result, Retention, StoreError, Swept};
 use dutyd_core::case::CaseKey;
@@ -25,6 +25,7 @@ const LOG_BYTES_MAX: u64 = 32 * 1024 * 1024;
 pub fn recover(db: &Connection, now: Timestamp) -> Result<()> {
     let now_ms = ms(now);
     let quiet_until = ms(now.saturating_add(LEASE_LIFE).unwrap_or(now));
+    notices::recover(db, now)?;
     db.execute("UPDATE source SET token = NULL, lease_until = NULL WHERE token IS NOT NULL", [])?;
     db.execute("UPDATE due SET token = NULL, ready_at = ?1 WHERE token IS NOT NULL", [now_ms])?;
     db.execute("UPDATE hint SET ready_at = ?1, taken = 0 WHERE taken", [now_ms])?;
@@ -162,6 +163,7 @@ pub fn sweep(db: &Connection, retention: Retention, now: Timestamp) -> Result<Sw
         "DELETE FROM delivery WHERE (day, hash) IN (SELECT day, hash FROM delivery WHERE day < ?1 LIMIT ?2)",
         params![day, PURGE_MAX],
     )?;
+    notices::purge(db, now)?;
     let minute = ms(now).div_euclid(60_000) - outbox::HOUR_MINUTES;
     db.execute("DELETE FROM spent WHERE minute <= ?1", [minute])?;
     census::walk(db, now)?;
@@ -275,50 +277,64 @@ fn case_of(db: &Connection, key: &CaseKey) -> Result<Option<i64>> {
     Ok(super::rows::known(db, source, &key.id)?.map(|known| known.id))
 }
 
-/// `w12` is a write, `r7` a record.
-fn split(id: Option<&str>) -> Result<(Option<i64>, Option<i64>)> {
-    let Some(id) = id else { return Ok((None, None)) };
-    let unknown = || StoreError::Unusable(format!("no parked entry {id:?}; `parked list` shows them"));
-    let (kind, number) = id.split_at_checked(1).ok_or_else(unknown)?;
-    let number = number.parse().map_err(|_| unknown())?;
-    match kind {
-        "w" => Ok((Some(number), None)),
-        "r" => Ok((None, Some(number))),
-        _ => Err(unknown()),
+/// What a parked entry is: `w12` a write, `r7` a record, `n3` a message. `None`: all of them.
+enum Entry {
+    All,
+    Write(i64),
+    Record(i64),
+    Notice(i64),
+}
+
+impl Entry {
+    fn of(id: Option<&str>) -> Result<Self> {
+        let Some(id) = id else { return Ok(Self::All) };
+        let unknown = || StoreError::Unusable(format!("no parked entry {id:?}; `parked list` shows them"));
+        let (kind, number) = id.split_at_checked(1).ok_or_else(unknown)?;
+        let number = number.parse().map_err(|_| unknown())?;
+        match kind {
+            "w" => Ok(Self::Write(number)),
+            "r" => Ok(Self::Record(number)),
+            "n" => Ok(Self::Notice(number)),
+            _ => Err(unknown()),
+        }
     }
 }
 
 fn retry_parked(db: &Connection, id: Option<&str>, now: Timestamp) -> Result<usize> {
-    let (write, record) = split(id)?;
-    let mut met = 0;
-    if record.is_none() {
-        met += db.execute(
+    let write = |id: Option<i64>| {
+        db.execute(
             "UPDATE outbox SET stage = 0, because = NULL WHERE stage IN (5, 6) AND id = coalesce(?1, id)",
-            [write],
-        )?;
-    }
-    if write.is_none() {
+            [id],
+        )
+    };
+    let record = |id: Option<i64>| {
         db.execute(
             "INSERT INTO hint (source, vendor_id, lane, ready_at, since)
              SELECT source, record, 0, ?2, ?2 FROM quarantine WHERE id = coalesce(?1, id)
              ON CONFLICT DO UPDATE SET rings = rings + 1, ready_at = excluded.ready_at",
-            params![record, ms(now)],
+            params![id, ms(now)],
         )?;
-        met += db.execute("DELETE FROM quarantine WHERE id = coalesce(?1, id)", [record])?;
-    }
-    Ok(met)
+        db.execute("DELETE FROM quarantine WHERE id = coalesce(?1, id)", [id])
+    };
+    Ok(match Entry::of(id)? {
+        Entry::All => write(None)? + record(None)? + notices::retry_parked(db, None, now)?,
+        Entry::Write(id) => write(Some(id))?,
+        Entry::Record(id) => record(Some(id))?,
+        Entry::Notice(id) => notices::retry_parked(db, Some(id), now)?,
+    })
 }
 
 fn drop_parked(db: &Connection, id: Option<&str>) -> Result<usize> {
-    let (write, record) = split(id)?;
-    let mut met = 0;
-    if record.is_none() {
-        met += db.execute("DELETE FROM outbox WHERE stage IN (5, 6) AND id = coalesce(?1, id)", [write])?;
-    }
-    if write.is_none() {
-        met += db.execute("DELETE FROM quarantine WHERE id = coalesce(?1, id)", [record])?;
-    }
-    Ok(met)
+    let write = |id: Option<i64>| {
+        db.execute("DELETE FROM outbox WHERE stage IN (5, 6) AND id = coalesce(?1, id)", [id])
+    };
+    let record = |id: Option<i64>| db.execute("DELETE FROM quarantine WHERE id = coalesce(?1, id)", [id]);
+    Ok(match Entry::of(id)? {
+        Entry::All => write(None)? + record(None)? + notices::drop_parked(db, None)?,
+        Entry::Write(id) => write(Some(id))?,
+        Entry::Record(id) => record(Some(id))?,
+        Entry::Notice(id) => notices::drop_parked(db, Some(id))?,
+    })
 }
 
 fn refetch(db: &Connection, key: &CaseKey, now: Timestamp) -> Result<usize> {

@@ -2,7 +2,7 @@
 
 use super::ledger::Ledger;
 use super::rows::{at, count, ms, ms_up, wake};
-use super::{audit, outbox, surroundings, upkeep};
+use super::{audit, notices, outbox, surroundings, upkeep};
 use crate::audit::Kind;
 use crate::store::{
     DueBatch, DueCase, LEASE_LIFE, OutcomeCommit, Result, Sealed, StoreError, Token, Watched,
@@ -71,22 +71,24 @@ pub fn load(db: &Connection, leased: &Leased, token: Token) -> Result<DueBatch> 
     let mut batch = DueBatch { cases: Vec::with_capacity(leased.cases.len()), next_at: leased.next_at };
     for &(case, rings) in &leased.cases {
         let (news, news_to) = news(db, case)?;
-        let (key, state) = key_and_state(db, case)?;
+        let (key, watched_from, state) = key_and_state(db, case)?;
         let around = surroundings::around(db, case)?;
-        batch.cases.push(DueCase { case, key, token, rings, state, news, news_to, around });
+        batch.cases.push(DueCase { case, key, token, rings, state, news, news_to, around, watched_from });
     }
     Ok(batch)
 }
 
-fn key_and_state(db: &Connection, case: i64) -> Result<(CaseKey, Option<Sealed>)> {
+/// And since when its source is read.
+fn key_and_state(db: &Connection, case: i64) -> Result<(CaseKey, Option<Timestamp>, Option<Sealed>)> {
     Ok(db
         .prepare_cached(
-            "SELECT source.name, vendor_id, body FROM cases JOIN source ON source.id = cases.source
+            "SELECT source.name, vendor_id, body, watched_from FROM cases JOIN source ON source.id = cases.source
              LEFT JOIN state ON state.case_id = cases.id WHERE cases.id = ?1",
         )?
         .query_row([case], |row| {
             let key = CaseKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
-            Ok((key, row.get::<_, Option<_>>(2)?.map(Sealed::from_bytes)))
+            let state = row.get::<_, Option<_>>(2)?.map(Sealed::from_bytes);
+            Ok((key, row.get::<_, Option<i64>>(3)?.map(at), state))
         })?)
 }
 
@@ -170,6 +172,7 @@ fn commit_one(db: &Connection, prepared: &Prepared, ledger: &mut Ledger, now: Ti
     }
     log_decisions(db, prepared, ledger, now)?;
     outbox::want(db, outcome, now)?;
+    notices::add(db, outcome.case, &outcome.notices, now)?;
     if outcome.refetch {
         refetch(db, outcome.case, now)?;
     }

@@ -1,0 +1,106 @@
+//! What people are told: one unit per channel sends what waits in the store, one message at a time.
+//!
+//! A channel cannot be asked whether it has a message already: after a lost answer it is sent again under the same id.
+
+use super::retry::{WAIT_MAX, WAIT_MIN, after, backoff};
+use super::{EngineError, Shared, Tick, Unit, lock};
+use crate::http::{Door, PostError};
+use crate::notify::{Channel, Content, Letter};
+use crate::store::{LeasedMessage, NoticeBounds, NoticeVerdict};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::sync::{Arc, Mutex};
+
+/// Flags that one message can stand for.
+const TOGETHER_MAX: usize = 100;
+/// Attempts before a message is left to a person: about an hour.
+pub const ATTEMPTS_MAX: u32 = 12;
+
+/// A channel and the way there.
+pub struct ChannelSetup {
+    pub channel: Arc<Channel>,
+    pub door: Door,
+}
+
+/// See the module.
+pub struct Tell {
+    name: String,
+    shared: Arc<Shared>,
+    setup: Arc<ChannelSetup>,
+    /// After a failure nothing is sent before.
+    quiet_until: Mutex<Option<Timestamp>>,
+}
+
+impl Tell {
+    pub fn new(shared: &Arc<Shared>, setup: &Arc<ChannelSetup>) -> Self {
+        Self {
+            name: format!("tell {}", setup.channel.name),
+            shared: shared.clone(),
+            setup: setup.clone(),
+            quiet_until: Mutex::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Unit for Tell {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn tick(&self) -> Result<Tick, EngineError> {
+        let (now, channel) = (self.shared.now(), &self.setup.channel);
+        if let Some(until) = lock(&self.quiet_until).filter(|until| *until > now) {
+            return Ok(Tick::Idle { until: Some(until) });
+        }
+        let bounds = NoticeBounds { group_above: channel.group_above(), together_max: TOGETHER_MAX };
+        let batch =
+            self.shared.store.lease_notices(&channel.name, self.shared.dice.token(), bounds, now).await?;
+        let Some(message) = batch.message else { return Ok(Tick::Idle { until: batch.next_at }) };
+        let verdict = match self.send(&message, now).await {
+            Ok(()) => NoticeVerdict::Told,
+            Err(error) => self.verdict(&message, error),
+        };
+        self.shared.store.settle_notices(&channel.name, message, verdict, self.shared.now()).await?;
+        Ok(Tick::Worked)
+    }
+}
+
+impl Tell {
+    async fn send(&self, message: &LeasedMessage, now: Timestamp) -> Result<(), PostError> {
+        let unreadable = |because: String| PostError::Refused { because };
+        let content: Result<Vec<Content>, _> =
+            message.bodies.iter().map(|body| serde_json::from_str(body)).collect();
+        let content = content.map_err(|error| unreadable(format!("the stored message: {error}")))?;
+        let letter = Letter { id: message.message.clone(), now, content, test: false };
+        let parcel = self.setup.channel.parcel(&letter).map_err(unreadable)?;
+        self.setup.door.send(parcel, now).await
+    }
+
+    fn verdict(&self, message: &LeasedMessage, error: PostError) -> NoticeVerdict {
+        let (now, channel) = (self.shared.now(), &self.setup.channel.name);
+        let (id, attempt) = (&message.message, message.attempt);
+        let (because, wait) = match error {
+            PostError::Refused { because } => (because, None),
+            PostError::Later { because, wait } if attempt < ATTEMPTS_MAX => {
+                let wait = wait.map(|wait| wait.clamp(WAIT_MIN, WAIT_MAX));
+                (because, Some(wait.unwrap_or_else(|| backoff(attempt, &self.shared.dice))))
+            }
+            PostError::Later { because, .. } => (format!("after {attempt} attempts: {because}"), None),
+        };
+        match wait {
+            Some(wait) => {
+                let at = after(now, wait);
+                *lock(&self.quiet_until) = Some(at);
+                tracing::warn!(%channel, message = %id, attempt, until = %at,
+                    "nobody could be told on channel {channel}: {because}; trying again");
+                NoticeVerdict::Retry { at, because }
+            }
+            None => {
+                tracing::error!(%channel, message = %id, attempt,
+                    "nobody was told on channel {channel}, the message is parked: {because}; see `dutyd parked list`");
+                NoticeVerdict::Parked { because }
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The daily digest: what is open and what will be late within a day, team by team, worst first.
+//!
+//! Knows: which cases belong in it. Must not know: where cases are read from, or when it is sent.
+
+use super::channel::Channel;
+use super::computed_id;
+use super::letter::{Digest, FlagNotice, Risk, TeamPart};
+use super::wording::web_link;
+use dutyd_core::action::Severity;
+use dutyd_core::case::Party;
+use dutyd_core::policy::PolicySet;
+use dutyd_core::sla::{ClockState, read_clocks};
+use dutyd_core::state::{CaseState, FlagState, Presence};
+use jiff::{SignedDuration, Timestamp};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Flags, and targets at risk, shown of one team.
+const LISTED_MAX: usize = 12;
+/// Teams shown; the rest goes without.
+const TEAMS_MAX: usize = 40;
+/// How far ahead targets are looked at.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
+
+/// The same for one channel and day, whoever computes it.
+pub fn digest_key(channel: &str, day: &str) -> String {
+    format!("msg_{}", computed_id(&["digest", channel, day]))
+}
+
+/// Takes cases in, one at a time, and keeps what is worth showing.
+pub struct DigestBuilder<'a> {
+    channel: &'a Channel,
+    now: Timestamp,
+    teams: BTreeMap<Option<String>, TeamPart>,
+}
+
+impl<'a> DigestBuilder<'a> {
+    pub fn new(channel: &'a Channel, now: Timestamp) -> Self {
+        Self { channel, now, teams: BTreeMap::new() }
+    }
+
+    pub fn take(&mut self, policies: &PolicySet, state: &CaseState) {
+        let case = &state.case;
+        let open = state.presence == Presence::Present && case.status.is_open();
+        if !open || !self.channel.covers(case) {
+            return;
+        }
+        let flags = flags(policies, state, self.now);
+        let risks = risks(policies, state, self.now);
+        if flags.is_empty() && risks.is_empty() {
+            return;
+        }
+        let team = case.team.as_ref().map(|team| team.name.clone());
+        let part = self.teams.entry(team.clone()).or_default();
+        part.team = team;
+        part.flags_count += flags.len();
+        part.risks_count += risks.len();
+        part.flags.extend(flags);
+        part.risks.extend(risks);
+        part.flags.sort_by_key(worst_first);
+        part.risks.sort_by_key(|risk| risk.due_at);
+        part.flags.truncate(LISTED_MAX);
+        part.risks.truncate(LISTED_MAX);
+    }
+
+    /// `partial`: not all cases were taken in.
+    pub fn finish(self, day: String, partial: bool) -> Digest {
+        let mut teams: Vec<TeamPart> = self.teams.into_values().collect();
+        teams.sort_by_key(|team| {
+            let worst = team.flags.first().map(|flag| flag.severity);
+            (Reverse(worst), Reverse(team.flags_count), team.team.clone())
+        });
+        let partial = partial || teams.len() > TEAMS_MAX;
+        teams.truncate(TEAMS_MAX);
+        Digest { day, teams, partial }
+    }
+}
+
+fn worst_first(flag: &FlagNotice) -> (Reverse<Severity>, bool, Option<Timestamp>, Timestamp) {
+    (Reverse(flag.severity), flag.due_at.is_none(), flag.due_at, flag.raised_at)
+}
+
+fn name(party: &Option<Party>) -> Option<String> {
+    party.as_ref().map(|party| party.name.clone())
+}
+
+/// Open flags that nobody dismissed or snoozed.
+fn flags(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Vec<FlagNotice> {
+    let silenced = |rule: &str| {
+        let marked = state.mark.expected().into_iter().flat_map(|marker| &marker.flags);
+        marked.into_iter().any(|marked| marked.rule == rule && marked.dismissed)
+    };
+    let open = state.flags.iter().filter(|flag| flag.state == FlagState::Open && !silenced(&flag.rule));
+    let case = &state.case;
+    let end = super::nearest_end(policies, state, now);
+    open.map(|flag| FlagNotice {
+        clears: false,
+        episode: flag.episode.clone(),
+        severity: flag.severity,
+        source: case.key.source.clone(),
+        number: case.number.clone(),
+        title: case.title.clone(),
+        link: web_link(&case.link),
+        customer: name(&case.customer),
+        owner: name(&case.owner),
+        team: name(&case.team),
+        rule: flag.rule.clone(),
+        rule_title: flag.rule.clone(),
+        why: flag.why.clone(),
+        raised_at: flag.raised_at,
+        clock: end.as_ref().map(|(clock, _)| clock.clone()),
+        due_at: end.as_ref().map(|(_, due_at)| *due_at),
+    })
+    .collect()
+}
+
+/// Targets that end within a day and are not missed yet.
+fn risks(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Vec<Risk> {
+    let case = &state.case;
+    let clocks = read_clocks(policies, state, now);
+    let running = clocks.into_iter().filter(|clock| clock.state == ClockState::Running);
+    let ending = running.filter_map(|clock| {
+        let due_at = clock.due_at.filter(|at| *at > now && at.duration_since(now) <= AHEAD)?;
+        Some((clock.clock, due_at))
+    });
+    ending
+        .map(|(clock, due_at)| Risk {
+            source: case.key.source.clone(),
+            number: case.number.clone(),
+            title: case.title.clone(),
+            link: web_link(&case.link),
+            customer: name(&case.customer),
+            owner: name(&case.owner),
+            clock,
+            due_at,
+        })
+        .collect()
+}
