@@ -218,7 +218,7 @@ impl Generator {
             moves: 0,
         };
         self.open.insert(case, life);
-        let gap = self.some(pace(priority) * 0.6);
+        let gap = self.some(pace(priority) * DESK_SHARE);
         self.plan(later(at, gap), Next::Case(case));
     }
 
@@ -244,7 +244,8 @@ impl Generator {
         }
         let mean = match life.status {
             Status::Resolved => 2.5 * DAY_SECONDS,
-            Status::OnHold => pace(life.priority) * 3.0,
+            Status::OnHold => pace(life.priority) * 2.0,
+            _ if life.customer_waits => pace(life.priority) * DESK_SHARE,
             _ => pace(life.priority),
         };
         let next = later(at, self.some(mean));
@@ -255,7 +256,7 @@ impl Generator {
     /// The desk's turn: an answer in the shift, a handover, or silence while the customer asks again.
     fn someone_answers(&mut self, at: Timestamp, case: u64, life: &mut CaseLife) {
         let roll = self.rng.random_range(0..100);
-        if roll < 18 {
+        if roll < 10 {
             return self.customer_writes(at, case, life);
         }
         let agents = self.cast.teams[life.team].agents.clone();
@@ -274,8 +275,8 @@ impl Generator {
             self.say(at, life.vendor, case, What::OwnerChanged { agent, by: Who::Agent(agent) });
         }
         match roll {
-            18..32 => self.hand_over(at, case, life, agent),
-            32..44 => {
+            10..20 => self.hand_over(at, case, life, agent),
+            20..30 => {
                 let text = self.pick(phrases::AGENT_INTERNAL).to_owned();
                 self.say(at, life.vendor, case, What::AgentReplied { agent, public: false, text });
             }
@@ -284,7 +285,7 @@ impl Generator {
     }
 
     fn answer(&mut self, at: Timestamp, case: u64, life: &mut CaseLife, agent: usize) {
-        let resolve = life.moves > 2 && self.rng.random_bool(0.35);
+        let resolve = life.moves > 1 && self.rng.random_bool(0.4);
         let list = if resolve { phrases::AGENT_RESOLVED } else { phrases::AGENT_PUBLIC };
         let text = self.pick(list).to_owned();
         self.say(at, life.vendor, case, What::AgentReplied { agent, public: true, text });
@@ -336,13 +337,13 @@ impl Generator {
     /// The customer's turn, or the desk goes on by itself.
     fn customer_or_progress(&mut self, at: Timestamp, case: u64, life: &mut CaseLife) {
         match self.rng.random_range(0..100) {
-            0..45 => self.customer_writes(at, case, life),
-            45..60 => {}
-            60..68 if life.status == Status::OnHold => {
+            0..40 => self.customer_writes(at, case, life),
+            40..48 => {}
+            48..56 if life.status == Status::OnHold => {
                 let by = life.agent.map_or(Who::System, Who::Agent);
                 self.change_status(at, case, life, Status::Open, by);
             }
-            60..68 if life.priority < Priority::Low => {
+            48..56 if life.priority < Priority::Low => {
                 let to = if life.priority == Priority::Urgent { Priority::High } else { Priority::Normal };
                 if to != life.priority {
                     life.priority = to;
@@ -382,6 +383,9 @@ impl Generator {
         }
     }
 }
+
+/// The desk moves faster than its customers: a case that waits for it waits for this share of its pace.
+const DESK_SHARE: f64 = 0.5;
 
 /// Mean seconds between two moves of a case.
 fn pace(priority: Priority) -> f64 {
