@@ -107,6 +107,7 @@ pub struct Seen<'a> {
 pub struct Faults {
     seed: u64,
     hostile: AtomicBool,
+    ever_hostile: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -118,7 +119,8 @@ struct State {
 
 impl Faults {
     pub fn new(seed: u64, hostile: bool) -> Faults {
-        Faults { seed, hostile: AtomicBool::new(hostile), state: Mutex::default() }
+        let (now, ever) = (AtomicBool::new(hostile), AtomicBool::new(hostile));
+        Faults { seed, hostile: now, ever_hostile: ever, state: Mutex::default() }
     }
 
     /// Whether the world is hostile now. Vendors ask this for their own unpleasantness (page sizes, late rows).
@@ -126,8 +128,14 @@ impl Faults {
         self.hostile.load(Ordering::Relaxed)
     }
 
+    /// Whether it ever was: what a hostile world left out of a record does not come back with calm.
+    pub fn ever_hostile(&self) -> bool {
+        self.ever_hostile.load(Ordering::Relaxed)
+    }
+
     pub fn set_hostile(&self, hostile: bool) {
         self.hostile.store(hostile, Ordering::Relaxed);
+        self.ever_hostile.fetch_or(hostile, Ordering::Relaxed);
     }
 
     /// Ends all faults, the ordered ones too.

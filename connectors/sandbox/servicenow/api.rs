@@ -144,7 +144,7 @@ fn look(vendor: &ServiceNow, caller: &Caller, call: &Call) -> Look {
         fields,
         origin: call.origin(),
         zone: caller.zone.clone(),
-        surprises: vendor.stage.faults.hostile(),
+        surprises: vendor.stage.faults.ever_hostile(),
     }
 }
 
