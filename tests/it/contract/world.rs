@@ -137,7 +137,7 @@ impl World {
     }
 
     /// Whether asking again is the reaction to an error; time passes as it asks for.
-    async fn waits(&self, error: &ConnectorError) -> bool {
+    pub async fn waits(&self, error: &ConnectorError) -> bool {
         match error {
             ConnectorError::Throttled { until } => {
                 let asked = until.map_or(30, |until| until.duration_since(self.now()).as_secs());
