@@ -137,6 +137,9 @@ impl HistoryDoc {
 
 impl HistoryCase {
     fn opened(&self, opened_at: Timestamp) -> Result<Case, String> {
+        if self.priority == Some(0) {
+            return Err("`priority` is 0; 1 is the most urgent".to_owned());
+        }
         let party = |name: &Option<String>| name.as_deref().map(named);
         let status = self.status.unwrap_or(Status::New);
         let fields = self.fields.iter().map(|(name, value)| Ok((name.clone(), field_value(name, value)?)));
@@ -196,7 +199,7 @@ impl HistoryEvent {
                     value => Some(
                         value
                             .as_u64()
-                            .and_then(|to| u8::try_from(to).ok())
+                            .and_then(|to| u8::try_from(to).ok().filter(|to| *to > 0))
                             .map(Priority)
                             .ok_or("`to` is not a priority; write a number, 1 being the most urgent")?,
                     ),
@@ -320,6 +323,10 @@ mod tests {
             (r#"{"events":[{"at":"2026-03-02T10:00:00","what":"created"}]}"#, "offset"),
             (r#"{"events":[{"at":"2026-03-02T10:00:00Z","what":"create"}]}"#, "unknown variant"),
             (r#"{"evants":[]}"#, "unknown field"),
+            (
+                r#"{"case":{"priority":0},"events":[{"at":"2026-03-02T10:00:00Z","what":"created"}]}"#,
+                "most urgent",
+            ),
         ];
         for (text, message) in table {
             let error = read(text).expect_err(text);

@@ -21,8 +21,10 @@ pub enum Question {
         /// Name of a calendar in the policy, or path of a calendar file.
         calendar: String,
         /// RFC 3339 with offset: 2026-03-27T16:00:00+01:00.
+        #[arg(value_parser = instant)]
         from: Timestamp,
         /// RFC 3339 with offset. Not after FROM: 0.
+        #[arg(value_parser = instant)]
         to: Timestamp,
         #[command(flatten)]
         policy: PolicyAt,
@@ -32,6 +34,7 @@ pub enum Question {
         /// Name of a calendar in the policy, or path of a calendar file.
         calendar: String,
         /// RFC 3339 with offset.
+        #[arg(value_parser = instant)]
         from: Timestamp,
         /// 90m, 8h, 1h30m, 2d (of 24 hours).
         duration: String,
@@ -124,6 +127,13 @@ fn add(calendar: &Calendar, from: Timestamp, duration: &str, format: Format) -> 
         Format::Json => print_json(&json!({ "instant": instant })),
         Format::Text => print_bytes(format!("{instant}\n").as_bytes()),
     }
+}
+
+/// An instant as written on the command line.
+pub fn instant(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|error: jiff::Error| {
+        format!("{error}; write date, time and offset: 2026-03-27T16:00:00+01:00, or 2026-03-27T15:00:00Z")
+    })
 }
 
 /// RFC 3339 with the offset of the zone.

@@ -1,6 +1,6 @@
 //! `dutyd explain --clocks`: the life of every clock of a case, as a table, as a picture and as JSON.
 
-use super::calendar::{PolicyAt, local};
+use super::calendar::{PolicyAt, instant, local};
 use super::{Exit, Failure, Format, ask, clocks_drawn, print_bytes, print_json};
 use crate::archive::Archive;
 use crate::clock::{Clock, SystemClock};
@@ -29,7 +29,7 @@ pub struct Explain {
     #[arg(long, value_name = "FILE")]
     pub timeline: Option<PathBuf>,
     /// As of an instant (RFC 3339 with offset), by what was known then; now without it.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     pub at: Option<Timestamp>,
     /// Instead of one case: whether the recorded evidence of every decision still gives the verdict that was acted on.
     #[arg(long, conflicts_with_all = ["timeline", "clocks", "at"])]
@@ -69,6 +69,7 @@ pub fn run(place: &Place, explain: &Explain, format: Format) -> Result<Exit, Fai
 pub struct Told {
     pub case: String,
     pub at: Timestamp,
+    pub opened_at: Timestamp,
     /// Content hash of the policy.
     pub policy: String,
     /// By clock, oldest life first.
@@ -132,8 +133,13 @@ fn of_timeline(
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::io(format!("cannot read {shown}: {error}")))?;
     let refused = |error: &dyn std::fmt::Display| {
-        Failure::new(Exit::Config, format!("{shown}: {error}\n  -> dutyd schema timeline describes the file"))
+        let remedy =
+            "dutyd schema timeline describes the file; instants have an offset: 2026-03-02T09:00:00+01:00";
+        Failure::new(Exit::Config, format!("{shown}: {error}\n  -> {remedy}"))
     };
+    if text.trim_start().starts_with('[') {
+        return Err(refused(&"this is a list; write {\"case\": {…}, \"events\": […]}"));
+    }
     let doc: HistoryDoc = serde_json::from_str(&text).map_err(|error| refused(&error))?;
     let state = doc.state().map_err(|error| refused(&error))?;
     let policies = PolicySet { current: Arc::new(policy.load(place)?), ..PolicySet::default() };
@@ -153,6 +159,7 @@ fn tell(policies: &PolicySet, state: &CaseState, at: Timestamp) -> Told {
     Told {
         case: state.case.number.clone(),
         at,
+        opened_at: state.case.opened_at,
         policy: policies.current.id.clone(),
         clocks: lives(policies, state, at).into_iter().map(|life| told(life, at)).collect(),
     }

@@ -17,6 +17,9 @@ pub fn drawn(told: &Told) -> String {
     let (case, policy) = (line(&told.case, 40), line(&told.policy, 12));
     let mut text =
         format!("{case}, clocks as of {} ({}), policy {policy}\n\n", long(told.at, &zone), utc(told.at));
+    if told.clocks.is_empty() && told.at < told.opened_at {
+        return text + &format!("The case was opened later: {}.\n", long(told.opened_at, &zone));
+    }
     if told.clocks.is_empty() {
         return text + "No clock of the policy applies to this case.\n";
     }
