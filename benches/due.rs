@@ -65,7 +65,9 @@ async fn virtually(open: i64) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("dutyd.db");
     let start: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
-    let clock = Arc::new(HandClock(Mutex::new(start)));
+    // All of them were opened by then.
+    let opened = start + SignedDuration::from_secs(DUE);
+    let clock = Arc::new(HandClock(Mutex::new(opened)));
     let store = Arc::new(SqliteStore::open(&path, 7, start).await.unwrap());
     take_in(&store, DUE, start, |nth| start + SignedDuration::from_secs(TARGET + nth)).await;
     let first = engine(store.clone(), clock.clone()).await;

@@ -150,14 +150,14 @@ fn resolve(
 ) -> Result<Hours, Vec<Problem>> {
     let Some(own) = named.get(name) else { return Err(Vec::new()) };
     let mut chain = vec![own];
-    let mut seen = BTreeSet::from([name]);
+    let mut names = vec![name];
     while let Some(parent) = chain.last().and_then(|last| last.doc.extends.as_ref()) {
         let child = chain[chain.len() - 1];
         let parent_name = parent.get_ref().as_str();
-        if !seen.insert(parent_name) {
-            let message = format!("calendar `{name}` extends itself by way of `{parent_name}`");
-            return Err(vec![child.problem(&parent.span(), message, "take one `extends` out of the circle")]);
+        if let Some(begins) = names.iter().position(|known| *known == parent_name) {
+            return Err(circle(&names[begins..], name, child, &parent.span()).into_iter().collect());
         }
+        names.push(parent_name);
         let Some(entry) = named.get(parent_name) else {
             let remedy = match nearest(parent_name, named.keys().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -173,6 +173,17 @@ fn resolve(
     }
     chain.reverse();
     assemble(name, own, &chain, files)
+}
+
+/// Told once, by the member whose name comes first.
+fn circle(names: &[&str], name: &str, last: &Entry<'_>, place: &Range<usize>) -> Option<Problem> {
+    if names.iter().min() != Some(&name) {
+        return None;
+    }
+    let others: Vec<String> = names.iter().skip(1).map(|name| format!("`{name}`")).collect();
+    let way = if others.is_empty() { String::new() } else { format!(" by way of {}", others.join(", ")) };
+    let message = format!("calendar `{name}` extends itself{way}");
+    Some(last.problem(place, message, "take one `extends` out of the circle"))
 }
 
 fn assemble(

@@ -49,19 +49,19 @@ pub struct WeekDoc {
     /// First day on which these hours apply; only in `weeks`.
     #[schemars(with = "Option<String>")]
     pub from: Option<Spanned<DateText>>,
-    #[serde(default, alias = "monday")]
+    #[serde(default)]
     pub mon: Windows,
-    #[serde(default, alias = "tuesday")]
+    #[serde(default)]
     pub tue: Windows,
-    #[serde(default, alias = "wednesday")]
+    #[serde(default)]
     pub wed: Windows,
-    #[serde(default, alias = "thursday")]
+    #[serde(default)]
     pub thu: Windows,
-    #[serde(default, alias = "friday")]
+    #[serde(default)]
     pub fri: Windows,
-    #[serde(default, alias = "saturday")]
+    #[serde(default)]
     pub sat: Windows,
-    #[serde(default, alias = "sunday")]
+    #[serde(default)]
     pub sun: Windows,
 }
 

@@ -13,7 +13,7 @@ const WEEK: &str = "[calendars.a.week]\nmon = [\"09:00-17:00\"]";
 
 #[test]
 fn each_mistake_has_a_place_and_a_remedy() {
-    let table: [(&str, u32, &str, &str); 14] = [
+    let table: [(&str, u32, &str, &str); 15] = [
         ("[calendars.a]\nzone = \"Europe/Berlim\"\nWEEK", 2, "no time zone `Europe/Berlim`", "Europe/Berlin"),
         ("[calendars.a]\nWEEK", 1, "has no time zone", "add zone"),
         ("[calendars.a]\nzone = \"UTC\"", 1, "no working hours", "[week]"),
@@ -44,9 +44,10 @@ fn each_mistake_has_a_place_and_a_remedy() {
         (
             "[calendars.a]\nzone = \"UTC\"\nextends = \"b\"\nWEEK\n[calendars.b]\nextends = \"a\"",
             7,
-            "extends itself",
+            "calendar `a` extends itself by way of `b`",
             "circle",
         ),
+        ("[calendars.a]\nzone = \"UTC\"\nextends = \"a\"\nWEEK", 3, "calendar `a` extends itself", "circle"),
         (
             "[calendars.a]\nzone = \"UTC\"\nextends = \"bace\"\nWEEK\n[calendars.base]\nextends = \"a\"",
             3,
@@ -95,6 +96,15 @@ fn each_mistake_has_a_place_and_a_remedy() {
         assert_eq!((hit.file.as_str(), hit.line), ("policy/calendars.toml", line), "{text}\n{hit}");
         assert!(hit.column > 0, "{text}");
     }
+}
+
+#[test]
+fn a_circle_is_told_once_however_many_lead_into_it() {
+    let text = "[calendars.d]\nextends = \"c\"\n[calendars.c]\nextends = \"b\"\n[calendars.b]\nextends = \"a\"\n[calendars.a]\nextends = \"c\"";
+    let found = problems(text, &[]);
+    let told: Vec<(u32, &str)> =
+        found.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
+    assert_eq!(told, [(6, "calendar `a` extends itself by way of `c`, `b`")]);
 }
 
 #[test]
