@@ -30,3 +30,4 @@ mod store;
 mod tidy;
 mod webhooks;
 mod zendesk;
+mod zendesk_backlog;
