@@ -11,6 +11,7 @@ mod plain;
 mod quarantine;
 pub mod salesforce;
 pub mod servicenow;
+mod settings;
 pub mod signature;
 pub mod transport;
 pub mod zendesk;
@@ -248,6 +249,12 @@ pub struct Finding {
     pub blocking: bool,
     pub message: String,
     pub remedy: String,
+}
+
+impl Finding {
+    pub fn new(blocking: bool, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { blocking, message: message.into(), remedy: remedy.into() }
+    }
 }
 
 /// What is fixed about a connector.

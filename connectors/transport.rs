@@ -82,6 +82,22 @@ impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
+
+    /// The vendor's clock when it answered, from its `Date` header.
+    pub fn date(&self) -> Option<Timestamp> {
+        http_date(self.header("date")?)
+    }
+
+    /// Whether this is a page for people and no data: a sign-in page, maintenance.
+    pub fn is_page(&self) -> bool {
+        self.header("content-type").is_some_and(|kind| kind.contains("html"))
+            || self.body.trim_ascii_start().first() == Some(&b'<')
+    }
+}
+
+/// `Sat, 21 Nov 2026 09:30:12 GMT`.
+pub fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text.trim()).ok().map(|at| at.timestamp())
 }
 
 /// Why there is no answer.

@@ -2,6 +2,7 @@
 //!
 //! Knows: the many envelopes in which Jira says no. Must not know: what was asked, beyond whether it was a write.
 
+use crate::transport::http_date;
 use crate::{Budget, ConnectorError, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
@@ -26,7 +27,7 @@ pub fn parsed<T: DeserializeOwned>(
     now: Timestamp,
 ) -> Result<T, ConnectorError> {
     let response = accepted(response, false, now)?;
-    serde_json::from_slice(&response.body).map_err(|error| match is_page(&response) {
+    serde_json::from_slice(&response.body).map_err(|error| match response.is_page() {
         true => ConnectorError::Unavailable { reason: format!("{what}: a page for people instead of JSON") },
         // Vendor: an answer that breaks off in the middle is a broken connection, not a bad record.
         false if error.is_eof() => {
@@ -103,11 +104,6 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Timestamp> {
     http_date(text)
 }
 
-/// `Sat, 21 Nov 2026 09:30:12 GMT`.
-pub fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
-}
-
 /// What people can read in a refusal, in whichever envelope it came.
 pub fn message(body: &[u8]) -> String {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
@@ -141,11 +137,6 @@ fn excerpt(text: &str) -> String {
     let mut text = super::adf::printable(text.trim());
     super::adf::cut(&mut text, EXCERPT_MAX);
     text
-}
-
-fn is_page(response: &Response) -> bool {
-    let html = response.header("content-type").is_some_and(|kind| kind.contains("html"));
-    html || response.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
 }
 
 /// Vendor: Cloud sends limit and rest at any time and the reset only with a 429; Data Center sends bucket size and

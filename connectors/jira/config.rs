@@ -2,6 +2,7 @@
 //!
 //! Must not know: the secrets themselves, or how often the engine polls.
 
+use crate::settings::{address, within};
 use crate::{BuildError, SecretRef};
 use dutyd_core::case::Status;
 use jiff::Timestamp;
@@ -149,6 +150,8 @@ fn default_concurrency() -> usize {
     4
 }
 
+const EXAMPLE: &str = "https://acme.atlassian.net";
+
 impl Config {
     /// Every secret that the connector needs.
     pub fn secrets(&self) -> Vec<&SecretRef> {
@@ -164,9 +167,9 @@ impl Config {
         self.check_scope()?;
         self.check_numbers()?;
         if let Some(site) = &self.site_url {
-            parse_address("site_url", site)?;
+            address("site_url", site, false, EXAMPLE)?;
         }
-        parse_address("base_url", &self.base_url)
+        address("base_url", &self.base_url, false, EXAMPLE)
     }
 
     fn check_sign_in(&self) -> Result<(), BuildError> {
@@ -201,19 +204,13 @@ impl Config {
 
     fn check_numbers(&self) -> Result<(), BuildError> {
         let bounds = [
-            ("page_size", self.page_size, 2, 1_000),
-            ("lag_seconds", self.lag_seconds, 0, 86_400),
-            ("overlap_seconds", self.overlap_seconds, 1, 86_400),
-            ("requests_per_minute", self.requests_per_minute, 1, 100_000),
+            ("page_size", self.page_size.into(), 2, 1_000),
+            ("lag_seconds", self.lag_seconds.into(), 0, 86_400),
+            ("overlap_seconds", self.overlap_seconds.into(), 1, 86_400),
+            ("requests_per_minute", self.requests_per_minute.into(), 1, 100_000),
+            ("concurrency", self.concurrency as u64, 1, 64),
         ];
-        for (key, value, least, most) in bounds {
-            if !(least..=most).contains(&value) {
-                return Err(BuildError::invalid(key, format!("must be from {least} to {most}, is {value}")));
-            }
-        }
-        if !(1..=64).contains(&self.concurrency) {
-            return Err(BuildError::invalid("concurrency", "must be from 1 to 64"));
-        }
+        within(&bounds)?;
         if let Some((name, _)) = self.priorities.iter().find(|(_, level)| !(1..=9).contains(*level)) {
             return Err(BuildError::invalid(format!("priorities.{name}"), "must be from 1 to 9"));
         }
@@ -246,13 +243,4 @@ fn is_closed(jql: &str) -> bool {
         }
     }
     depth == 0 && quote.is_none() && !escaped
-}
-
-fn parse_address(key: &str, text: &str) -> Result<Url, BuildError> {
-    let address = Url::parse(text).map_err(|error| BuildError::invalid(key, error.to_string()))?;
-    let bare = address.query().is_none() && address.fragment().is_none();
-    match (address.host_str(), bare, address.username().is_empty() && address.password().is_none()) {
-        (Some(_), true, true) => Ok(address),
-        _ => Err(BuildError::invalid(key, "must be an address like https://acme.atlassian.net")),
-    }
 }

@@ -23,10 +23,6 @@ const TOO_MUCH: [&str; 3] = ["ADMINISTER", "ADMINISTER_PROJECTS", "DELETE_ISSUES
 /// Projects that are looked at one by one.
 const PROJECTS_MAX: usize = 50;
 
-fn finding(blocking: bool, message: impl Into<String>, remedy: impl Into<String>) -> Finding {
-    Finding { blocking, message: message.into(), remedy: remedy.into() }
-}
-
 impl Jira {
     pub(super) async fn examine(&self, cx: &Ctx<'_>) -> Result<Identity, ConnectorError> {
         let me = self.me(cx).await?;
@@ -74,7 +70,7 @@ impl Jira {
             let whereabouts = place.map_or_else(|| "anywhere".to_owned(), |key| format!("in project {key}"));
             for (key, effect) in NEEDED.iter().filter(|(key, _)| !granted.contains(*key)) {
                 let message = format!("the account has no {key} {whereabouts}: {effect}");
-                findings.push(finding(
+                findings.push(Finding::new(
                     true,
                     message,
                     "give its group this permission in the permission scheme",
@@ -82,7 +78,11 @@ impl Jira {
             }
             for key in TOO_MUCH.iter().filter(|key| granted.contains(**key)) {
                 let message = format!("the account has {key} {whereabouts}, which dutyd never needs");
-                findings.push(finding(false, message, "take it away: use an account made for dutyd alone"));
+                findings.push(Finding::new(
+                    false,
+                    message,
+                    "take it away: use an account made for dutyd alone",
+                ));
             }
         }
         Ok(())
@@ -92,14 +92,14 @@ impl Jira {
         for key in self.config.projects.iter().take(PROJECTS_MAX) {
             match self.get::<Project>(cx, self.path(&format!("project/{key}")), "project").await {
                 Ok(project) if project.is_service_desk() || self.config.notes != Notes::None => {}
-                Ok(_) => findings.push(finding(
+                Ok(_) => findings.push(Finding::new(
                     false,
                     format!(
                         "project {key} is not Service Management and `notes` is none: it gets marks, no notes"
                     ),
                     "name a role or group under [jira.notes] if notes are wanted there",
                 )),
-                Err(ConnectorError::Refused { status, reason }) => findings.push(finding(
+                Err(ConnectorError::Refused { status, reason }) => findings.push(Finding::new(
                     true,
                     format!("project {key} cannot be read ({status}): {reason}"),
                     "correct `projects`, or give the account BROWSE_PROJECTS there",
@@ -113,7 +113,7 @@ impl Jira {
     async fn check_fields(&self, cx: &Ctx<'_>, findings: &mut Vec<Finding>) -> Result<(), ConnectorError> {
         let known: Vec<Field> = self.get(cx, self.path("field"), "list of fields").await?;
         for (key, name) in missing(&self.config, &known).into_iter().filter(|(_, name)| name != "project") {
-            findings.push(finding(
+            findings.push(Finding::new(
                 false,
                 format!(
                     "{key} names the field {name:?}, which this Jira does not have: it reads as no value"
@@ -130,7 +130,7 @@ impl Jira {
         let page = match self.rows(cx, &recent).await {
             Err(ConnectorError::Refused { status: 400, reason }) => {
                 let message = format!("Jira refuses the query of the scope: {reason}");
-                findings.push(finding(true, message, "correct `scope` and `projects`"));
+                findings.push(Finding::new(true, message, "correct `scope` and `projects`"));
                 return Ok(());
             }
             page => page?,
@@ -138,7 +138,7 @@ impl Jira {
         let (rows, _) = readable::<SearchRow>(&page.issues);
         let Some(row) = rows.first() else {
             let message = "no issue is in scope";
-            findings.push(finding(
+            findings.push(Finding::new(
                 false,
                 message,
                 "check `projects`, `scope` and what the account may browse",
@@ -149,7 +149,7 @@ impl Jira {
         let again = format!("id = {} AND updated >= {}", row.id, updated.as_millisecond());
         let (rows, _) = readable::<SearchRow>(&self.rows(cx, &again).await?.issues);
         if rows.is_empty() {
-            findings.push(finding(
+            findings.push(Finding::new(
                 true,
                 format!(
                     "a query by the time of issue {} does not find it: polling would miss changes",
@@ -174,7 +174,7 @@ impl Jira {
         let remedy = "`dutyd setup jira` prints the steps";
         if self.config.webhook_secrets.is_empty() {
             let message = "no webhook secret is configured: changes are seen by polling alone";
-            findings.push(finding(false, message, remedy));
+            findings.push(Finding::new(false, message, remedy));
             return Ok(());
         }
         let paths = match self.config.flavour {
@@ -190,7 +190,11 @@ impl Jira {
         let Some(webhooks) = listed else {
             let message =
                 "the account may not list webhooks, as it should be: whether one is set up cannot be checked";
-            findings.push(finding(false, message, "`dutyd status` tells how many changes came by webhook"));
+            findings.push(Finding::new(
+                false,
+                message,
+                "`dutyd status` tells how many changes came by webhook",
+            ));
             return Ok(());
         };
         let tail = format!("/hooks/{}", self.source);
@@ -200,8 +204,8 @@ impl Jira {
                 .is_some_and(|url| url.trim_end_matches('/').ends_with(&tail))
         };
         match webhooks.iter().find(is_ours) {
-            None => findings.push(finding(false, format!("no webhook leads to {tail}"), remedy)),
-            Some(hook) if hook.get("isSigned") == Some(&Value::Bool(false)) => findings.push(finding(
+            None => findings.push(Finding::new(false, format!("no webhook leads to {tail}"), remedy)),
+            Some(hook) if hook.get("isSigned") == Some(&Value::Bool(false)) => findings.push(Finding::new(
                 true,
                 format!("the webhook to {tail} is not signed: every delivery is refused"),
                 "set its secret to the configured one",

@@ -198,7 +198,7 @@ impl Jira {
             // Vendor: to a caller whose credentials do not count, a search answers 200 and finds nothing.
             self.me(cx).await?;
         }
-        let date_ms = response.header("date").and_then(answer::http_date).map(|at| at.as_millisecond());
+        let date_ms = response.date().map(|at| at.as_millisecond());
         let page: SearchPage = self.decode(cx, response, "search result")?;
         Ok(self.page_of(&position, scan, &page, date_ms))
     }

@@ -4,7 +4,6 @@
 //! (`labels_of_others_are_never_sent`). No request here can reach a customer, change status, owner or priority, or
 //! delete anything but our own issue property.
 
-use super::answer;
 use super::config::Flavour;
 use super::connector::Jira;
 use super::marks::{self, Property};
@@ -186,7 +185,7 @@ impl Jira {
             }
         };
         let updated_at = updated_of(&response);
-        let at = updated_at.or_else(|| dated(&response)).unwrap_or(cx.now);
+        let at = updated_at.or_else(|| response.date()).unwrap_or(cx.now);
         Ok((at, updated_at.map(revision)))
     }
 
@@ -327,10 +326,6 @@ fn revision(updated_at: Timestamp) -> Revision {
 fn updated_of(response: &Response) -> Option<Timestamp> {
     let issue: Issue = serde_json::from_slice(&response.body).ok()?;
     issue.field::<Stamp>("updated").map(|stamp| stamp.0)
-}
-
-fn dated(response: &Response) -> Option<Timestamp> {
-    response.header("date").and_then(answer::http_date)
 }
 
 /// Errors that say the same about every other issue.

@@ -44,7 +44,7 @@ impl Salesforce {
         identity.account = text(&who, "preferred_username").to_owned();
         identity.time_zone = Some(text(&who, "zoneinfo").to_owned()).filter(|zone| !zone.is_empty());
         if !identity.account.eq_ignore_ascii_case(&self.config.user) {
-            identity.findings.push(finding(
+            identity.findings.push(Finding::new(
                 true,
                 format!("signed in as {:?}, configured is {:?}", identity.account, self.config.user),
                 "set `user` to the app's run-as user: our own edits are recognised by this name",
@@ -59,7 +59,7 @@ impl Salesforce {
         let known =
             versions.as_array().is_some_and(|list| list.iter().any(|known| text(known, "version") == wanted));
         if !known {
-            findings.push(finding(
+            findings.push(Finding::new(
                 true,
                 format!("the org does not offer version {wanted} of the API"),
                 "set `api_version` to one that it offers",
@@ -80,14 +80,14 @@ impl Salesforce {
     async fn measure_case(&self, cx: &Ctx<'_>, findings: &mut Vec<Finding>) -> Result<(), ConnectorError> {
         let Some(case) = self.describe(cx, "Case").await? else {
             let remedy = "give the permission set read and edit on Case, and View All Records";
-            findings.push(finding(true, "the account may not read cases", remedy));
+            findings.push(Finding::new(true, "the account may not read cases", remedy));
             return Ok(());
         };
         self.measure_mark_fields(&case, findings);
         for (key, column) in self.config.optional_columns() {
             let first = column.split('.').next().unwrap_or_default();
             if field(&case, column).is_none() && relation(&case, first).is_none() {
-                findings.push(finding(
+                findings.push(Finding::new(
                     false,
                     format!("{key}: Case has no field {column} that the account may read"),
                     "correct the name, or give the permission set read access to the field",
@@ -98,7 +98,7 @@ impl Salesforce {
             let first = column.split('.').next().unwrap_or_default();
             if field(&case, &column).is_none() && relation(&case, first).is_none() {
                 let remedy = "correct the name: one unknown field fails every question";
-                findings.push(finding(true, format!("scope: Case has no field {column}"), remedy));
+                findings.push(Finding::new(true, format!("scope: Case has no field {column}"), remedy));
             }
         }
         self.measure_case_rights(&case, findings);
@@ -109,12 +109,12 @@ impl Salesforce {
         let marks = &self.config.marks;
         for name in [&marks.severity, &marks.why, &marks.flags] {
             match field(case, name) {
-                None => findings.push(finding(
+                None => findings.push(Finding::new(
                     true,
                     format!("Case has no field {name} that the account may read"),
                     "create it as `dutyd setup salesforce` says and give the permission set read and edit on it",
                 )),
-                Some(known) if at(known, "updateable") != &Value::Bool(true) => findings.push(finding(
+                Some(known) if at(known, "updateable") != &Value::Bool(true) => findings.push(Finding::new(
                     true,
                     format!("the account may not edit the field {name}"),
                     "give the permission set edit access to the field",
@@ -125,7 +125,7 @@ impl Salesforce {
         let length = field(case, &marks.flags).and_then(|known| at(known, "length").as_u64());
         if length.is_some_and(|length| length < FLAGS_LENGTH_MIN) {
             let message = format!("the field {} is too short for a list of flags", marks.flags);
-            findings.push(finding(true, message, "make it a long text area of 4,000 characters"));
+            findings.push(Finding::new(true, message, "make it a long text area of 4,000 characters"));
         }
     }
 
@@ -133,7 +133,7 @@ impl Salesforce {
     fn measure_case_rights(&self, case: &Value, findings: &mut Vec<Finding>) {
         for (right, verb) in [("deletable", "delete"), ("createable", "create")] {
             if at(case, right) == &Value::Bool(true) {
-                findings.push(finding(
+                findings.push(Finding::new(
                     false,
                     format!("the account may {verb} cases"),
                     "take the right away: dutyd never does that",
@@ -147,7 +147,7 @@ impl Salesforce {
         let foreign: Vec<&str> = foreign.filter(|name| !ours.iter().any(|our| our == name)).collect();
         if !foreign.is_empty() {
             let some = foreign.iter().take(3).copied().collect::<Vec<_>>().join(", ");
-            findings.push(finding(
+            findings.push(Finding::new(
                 false,
                 format!("the account may edit {} more fields of a case, for example {some}", foreign.len()),
                 "leave it edit access to our fields only",
@@ -167,14 +167,14 @@ impl Salesforce {
         ];
         for (object, blocking, loss) in losses {
             match self.describe(cx, object).await? {
-                None => findings.push(finding(
+                None => findings.push(Finding::new(
                     blocking,
                     format!("the account may not read {object}: {loss}"),
                     "give the permission set access, and set field history tracking on Case where it is off",
                 )),
                 Some(known) if object == "CaseComment" && at(&known, "createable") != &Value::Bool(true) => {
                     let remedy = "give the permission set edit on Case, which carries the right to comment";
-                    findings.push(finding(true, "the account may not write case comments", remedy));
+                    findings.push(Finding::new(true, "the account may not write case comments", remedy));
                 }
                 Some(_) => {}
             }
@@ -215,11 +215,11 @@ impl Salesforce {
             if rights.iter().any(|row| at(row, &format!("PermissionSet.{name}")) == &Value::Bool(true)) {
                 let remedy =
                     "take the permission away; `dutyd setup salesforce` lists the few rights that are needed";
-                findings.push(finding(false, format!("the account may {verb} ({name})"), remedy));
+                findings.push(Finding::new(false, format!("the account may {verb} ({name})"), remedy));
             }
         }
         if !escalated.is_empty() || !flagged.is_empty() {
-            findings.push(finding(
+            findings.push(Finding::new(
                 false,
                 "native escalation rules seem to run in this org: there are escalated cases",
                 "if a rule counts \"based on last modification time of case\", our marks restart its clock: let it count \
@@ -236,7 +236,7 @@ impl Salesforce {
             let read = self.config.status(name);
             if !known && (closed == read.is_open() || read == Status::Closed && !closed) {
                 let (org, ours) = (if closed { "closed" } else { "open" }, read.word());
-                findings.push(finding(
+                findings.push(Finding::new(
                     false,
                     format!("the status {name:?} is {org} in the org and read as {ours} in histories"),
                     "say what it means under [salesforce.statuses]",
@@ -255,7 +255,7 @@ impl Salesforce {
         if let (Some(max), Some(left)) = (calls("Max"), calls("Remaining"))
             && (max < 2 * POLLS_PER_DAY || left < POLLS_PER_DAY)
         {
-            findings.push(finding(
+            findings.push(Finding::new(
                 false,
                 format!("the org allows {max} API calls a day, {left} are left; a poll every 15 s takes {POLLS_PER_DAY}"),
                 "lengthen `poll_interval` of this source, or buy more API calls",
@@ -276,8 +276,4 @@ fn field<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
 /// The field whose relationship has this name.
 fn relation<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
     fields(object).find(|known| text(known, "relationshipName").eq_ignore_ascii_case(name))
-}
-
-fn finding(blocking: bool, message: impl Into<String>, remedy: impl Into<String>) -> Finding {
-    Finding { blocking, message: message.into(), remedy: remedy.into() }
 }

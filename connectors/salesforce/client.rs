@@ -79,7 +79,8 @@ impl Salesforce {
         let response = self.send(cx, request, false).await?;
         let references: Vec<&str> = questions.iter().map(|question| question.reference).collect();
         let parts = wire::parts(&response, &references)?;
-        let now = wire::server_now(&response)
+        let now = response
+            .date()
             .ok_or_else(|| wire::unavailable("the answer tells no time (no Date)".to_owned()))?;
         Ok((parts, now))
     }

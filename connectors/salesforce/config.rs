@@ -3,6 +3,7 @@
 //! Must not know: the secrets themselves, or how often the engine polls.
 
 use super::soql::{condition_fault, is_field};
+use crate::settings::{FieldConfig, address, within};
 use crate::{BuildError, SecretRef};
 use dutyd_core::case::{Priority, Status};
 use jiff::Timestamp;
@@ -132,28 +133,6 @@ impl Default for Marks {
     }
 }
 
-/// One custom field for rules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FieldConfig {
-    pub column: String,
-    #[serde(default)]
-    pub kind: FieldKind,
-}
-
-/// What the values of a custom field are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FieldKind {
-    #[default]
-    Text,
-    Number,
-    Truth,
-    Instant,
-    /// Values separated by semicolons.
-    List,
-}
-
 fn default_api_version() -> String {
     "v66.0".to_owned()
 }
@@ -216,7 +195,7 @@ impl Config {
             return Err(BuildError::invalid("marks", reason));
         }
         self.check_numbers()?;
-        let origin = parse_origin(&self.origin)?;
+        let origin = address("origin", &self.origin, true, "https://acme.my.salesforce.com")?;
         // Vendor: client credentials are refused at the common sign-in hosts (help, client credentials flow).
         match origin.host_str() {
             Some("login.salesforce.com" | "test.salesforce.com") => Err(BuildError::invalid(
@@ -257,19 +236,13 @@ impl Config {
 
     fn check_numbers(&self) -> Result<(), BuildError> {
         let bounds = [
-            ("page_size", self.page_size, 10, 2_000),
-            ("overlap_seconds", self.overlap_seconds, 600, 86_400),
-            ("lag_seconds", self.lag_seconds, 2, 3_600),
-            ("requests_per_minute", self.requests_per_minute, 1, 100_000),
+            ("page_size", self.page_size.into(), 10, 2_000),
+            ("overlap_seconds", self.overlap_seconds.into(), 600, 86_400),
+            ("lag_seconds", self.lag_seconds.into(), 2, 3_600),
+            ("requests_per_minute", self.requests_per_minute.into(), 1, 100_000),
+            ("concurrency", self.concurrency as u64, 1, 16),
         ];
-        for (key, value, least, most) in bounds {
-            if !(least..=most).contains(&value) {
-                return Err(BuildError::invalid(key, format!("must be from {least} to {most}, is {value}")));
-            }
-        }
-        if !(1..=16).contains(&self.concurrency) {
-            return Err(BuildError::invalid("concurrency", "must be from 1 to 16"));
-        }
+        within(&bounds)?;
         let number = self.api_version.strip_prefix('v').and_then(|text| text.strip_suffix(".0"));
         match number.and_then(|text| text.parse::<u32>().ok()) {
             Some(number) if number >= VERSION_MIN => Ok(()),
@@ -313,17 +286,5 @@ impl Config {
             Some(digit @ '1'..='5') => digit as u8 - b'0',
             _ => return None,
         }))
-    }
-}
-
-fn parse_origin(text: &str) -> Result<Url, BuildError> {
-    let origin = Url::parse(text).map_err(|error| BuildError::invalid("origin", error.to_string()))?;
-    let bare = origin.path() == "/" && origin.query().is_none() && origin.fragment().is_none();
-    match (origin.host_str(), bare, origin.username().is_empty() && origin.password().is_none()) {
-        (Some(_), true, true) => Ok(origin),
-        _ => Err(BuildError::invalid(
-            "origin",
-            "must be scheme and host only, like https://acme.my.salesforce.com",
-        )),
     }
 }

@@ -36,7 +36,7 @@ mod tests;
 mod wire;
 mod write;
 
-pub use config::{Columns, Config, FieldConfig, FieldKind, Marks, SignInConfig};
+pub use config::{Columns, Config, Marks, SignInConfig};
 pub use connector::Salesforce;
 pub use setup::setup;
 

@@ -2,10 +2,11 @@
 //!
 //! Must not know: how the rows were asked for.
 
-use super::config::{Config, FieldConfig, FieldKind};
+use super::config::Config;
 use super::history::{Teller, order};
 use super::soql::parse_instant;
 use super::wire::{at, text};
+use crate::settings::{FieldConfig, FieldKind};
 use dutyd_core::action::{Marker, Severity, note_markers};
 use dutyd_core::case::{Case, CaseChange, CaseKey, FieldValue, Party, Revision, SeenMarks, Status};
 use dutyd_core::timeline::{EventKind, TimelineEvent};

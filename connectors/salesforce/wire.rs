@@ -116,15 +116,15 @@ pub fn session_is_over(response: &Response) -> bool {
 pub fn failure(response: &Response) -> Option<ConnectorError> {
     let status = response.status;
     match status {
-        200..=299 if is_html(response) => {
+        200..=299 if response.is_page() => {
             Some(unavailable("a page of HTML instead of JSON: a sign-in page".to_owned()))
         }
         200..=299 => None,
         300..=399 => Some(unavailable(format!("redirected (status {status}): wrong address of the org?"))),
-        500..=599 | 408 if is_html(response) => {
+        500..=599 | 408 if response.is_page() => {
             Some(unavailable(format!("status {status} with a page of HTML: maintenance")))
         }
-        _ => Some(of_faults(status, &faults(&String::from_utf8_lossy(&response.body)), server_now(response))),
+        _ => Some(of_faults(status, &faults(&String::from_utf8_lossy(&response.body)), response.date())),
     }
 }
 
@@ -166,16 +166,6 @@ fn described(fault: &Fault) -> String {
 
 pub fn unavailable(reason: String) -> ConnectorError {
     ConnectorError::Unavailable { reason }
-}
-
-fn is_html(response: &Response) -> bool {
-    response.header("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/html"))
-        || response.body.trim_ascii_start().first() == Some(&b'<')
-}
-
-/// The org's clock, from the `Date` header.
-pub fn server_now(response: &Response) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(response.header("date")?.trim()).ok()
 }
 
 /// Vendor: `api-usage=10018/100000`, newer releases append `; api-bursts=1/750`, older ones the use by app. The window

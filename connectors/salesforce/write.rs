@@ -89,7 +89,7 @@ impl Salesforce {
         let request = request.header("sforce-auto-assign", NO_ASSIGNMENT.1);
         let answer = self.send(cx, request, true).await.and_then(|response| {
             let references: Vec<&str> = references.iter().map(String::as_str).collect();
-            let now = wire::server_now(&response);
+            let now = response.date();
             let parts =
                 wire::parts(&response, &references).map_err(|error| of_write(response.status, error))?;
             stands(&parts, now)
@@ -155,7 +155,7 @@ impl Salesforce {
         let request = Request::json(Method::Patch, self.path("composite/sobjects"), body, Lane::Write);
         let request = request.header("sforce-auto-assign", NO_ASSIGNMENT.1);
         let answer = self.send(cx, request, true).await.and_then(|response| {
-            let now = wire::server_now(&response);
+            let now = response.date();
             let read =
                 wire::read::<Vec<Verdict>>(&response).map_err(|error| of_write(response.status, error))?;
             let unknown = |reason: &str| ConnectorError::Unknown { reason: reason.to_owned() };

@@ -56,7 +56,7 @@ impl ServiceNow {
         let fields = "sys_id,user_name,time_zone,web_service_access_only";
         let Probe::Rows(rows) = self.probe(cx, "sys_user", format!("user_name={user}"), fields, 1).await?
         else {
-            identity.findings.push(finding(
+            identity.findings.push(Finding::new(
                 false,
                 "sys_user may not be read",
                 "give the account read access to sys_user",
@@ -64,7 +64,7 @@ impl ServiceNow {
             return Ok(());
         };
         let Some(row) = rows.first().filter(|row| text(row, "user_name") == *user) else {
-            identity.findings.push(finding(
+            identity.findings.push(Finding::new(
                 true,
                 format!("no account {user:?} is visible"),
                 "set `user` to the user name that dutyd signs in as: our own edits are recognised by it",
@@ -75,14 +75,14 @@ impl ServiceNow {
         identity.time_zone = Some(zone.to_owned()).filter(|zone| !zone.is_empty());
         if !GMT.contains(&zone) {
             let named = if zone.is_empty() { "the instance's default" } else { zone };
-            identity.findings.push(finding(
+            identity.findings.push(Finding::new(
                 false,
                 format!("the account's time zone is {named}, not GMT"),
                 "set the account's time zone to GMT: some instances read instants in queries in that zone",
             ));
         }
         if text(row, "web_service_access_only") == "false" {
-            identity.findings.push(finding(
+            identity.findings.push(Finding::new(
                 false,
                 "the account can also sign in with a browser",
                 "set \"Web service access only\" on the account",
@@ -104,7 +104,7 @@ impl ServiceNow {
         let Probe::Rows(rows) = asked else { return Ok(()) };
         let held: BTreeSet<&str> = rows.iter().map(|row| text(row, "role.name")).collect();
         for role in ["admin", "security_admin", "itil_admin"].into_iter().filter(|role| held.contains(role)) {
-            findings.push(finding(
+            findings.push(Finding::new(
                 false,
                 format!("the account has the role {role}: it could change and delete anything"),
                 "take the role away; `dutyd setup servicenow` lists the few rights that are needed",
@@ -127,12 +127,12 @@ impl ServiceNow {
             Probe::Rows(rows) => rows,
             Probe::Refused(reason) => {
                 let remedy = "give the account read access, or take the table out of `tables`";
-                findings.push(finding(true, format!("{name} may not be read: {reason}"), remedy));
+                findings.push(Finding::new(true, format!("{name} may not be read: {reason}"), remedy));
                 return Ok(());
             }
         };
         match rows.first() {
-            None => findings.push(finding(
+            None => findings.push(Finding::new(
                 false,
                 format!("no record of {name} is visible in scope"),
                 "check the scope and the account's read access (rows without access are missing silently)",
@@ -166,7 +166,7 @@ impl ServiceNow {
             .first()
             .is_some_and(|row| parse_stamp(text(row, "sys_updated_on")).map(stamp).as_deref() == Some(&at))
         {
-            findings.push(finding(
+            findings.push(Finding::new(
                 true,
                 "the instance reads instants in queries in another zone than UTC: changes would be missed",
                 "set the account's time zone to GMT",
@@ -191,7 +191,7 @@ impl ServiceNow {
             Ok(known) if !known.rows.is_empty() => known.rows,
             Ok(_) | Err(ConnectorError::Refused { .. }) => {
                 let remedy = "give the account read access to sys_dictionary, for this check only";
-                findings.push(finding(
+                findings.push(Finding::new(
                     false,
                     "columns cannot be checked: sys_dictionary shows nothing",
                     remedy,
@@ -203,12 +203,12 @@ impl ServiceNow {
         let column = |name: &str| rows.iter().find(|row| text(row, "element") == name);
         for name in [&marks.severity, &marks.why, &marks.flags] {
             match column(name) {
-                None => findings.push(finding(
+                None => findings.push(Finding::new(
                     true,
                     format!("{} has no column {name}", table.name()),
                     "create it as `dutyd setup servicenow` says; until then no mark can be shown",
                 )),
-                Some(row) if text(row, "read_only") == "true" => findings.push(finding(
+                Some(row) if text(row, "read_only") == "true" => findings.push(Finding::new(
                     true,
                     format!("column {name} of {} is read-only", table.name()),
                     "clear \"Read only\" in the column's dictionary entry",
@@ -219,11 +219,11 @@ impl ServiceNow {
         let length = column(&marks.flags).and_then(|row| text(row, "max_length").parse::<u32>().ok());
         if length.is_some_and(|length| length > 0 && length < FLAGS_LENGTH_MIN) {
             let message = format!("column {} is too short for a list of flags", marks.flags);
-            findings.push(finding(true, message, "set its length to 4000"));
+            findings.push(Finding::new(true, message, "set its length to 4000"));
         }
         for (key, name) in self.named(table) {
             if column(&name).is_none() {
-                findings.push(finding(
+                findings.push(Finding::new(
                     true,
                     format!("{key}: {} has no column {name}", table.name()),
                     "correct the name: the instance ignores conditions on unknown columns and answers with everything",
@@ -268,7 +268,7 @@ impl ServiceNow {
         for (table, query, loss) in probes {
             let visible = matches!(self.probe(cx, table, query, "sys_id", 1).await?, Probe::Rows(rows) if !rows.is_empty());
             if !visible {
-                findings.push(finding(
+                findings.push(Finding::new(
                     true,
                     format!("no row of {table} is visible: {loss}"),
                     "give the account the role audit_viewer, or read access to the table",
@@ -278,7 +278,7 @@ impl ServiceNow {
         if let Probe::Refused(_) =
             self.probe(cx, "sys_audit_delete", format!("tablenameIN{tables}"), "sys_id", 1).await?
         {
-            findings.push(finding(
+            findings.push(Finding::new(
                 false,
                 "sys_audit_delete may not be read: a deleted case counts as hidden",
                 "give the account read access to sys_audit_delete",
@@ -300,7 +300,7 @@ impl ServiceNow {
             format!("collection={}^active=true^scriptLIKE{}", table.name(), super::hook::SIGNATURE_HEADER);
         let asked = self.probe(cx, "sys_script", query, "sys_id", 1).await?;
         if matches!(asked, Probe::Rows(rows) if rows.is_empty()) {
-            findings.push(finding(
+            findings.push(Finding::new(
                 false,
                 format!("no active business rule of ours is visible on {}", table.name()),
                 "create it as `dutyd setup servicenow` says, or rely on polling",
@@ -312,8 +312,4 @@ impl ServiceNow {
 
 fn text<'a>(row: &'a Row, column: &str) -> &'a str {
     row.get(column).map(|cell| cell.value.as_str()).unwrap_or_default()
-}
-
-fn finding(blocking: bool, message: impl Into<String>, remedy: impl Into<String>) -> Finding {
-    Finding { blocking, message: message.into(), remedy: remedy.into() }
 }

@@ -3,6 +3,7 @@
 //! Must not know: the secrets themselves, or how often the engine polls.
 
 use super::query::{is_field, is_literal};
+use crate::settings::{FieldConfig, address, within};
 use crate::{BuildError, SecretRef};
 use dutyd_core::case::Status;
 use jiff::Timestamp;
@@ -175,29 +176,6 @@ impl Default for Marks {
     }
 }
 
-/// One custom column for rules.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FieldConfig {
-    pub column: String,
-    #[serde(default)]
-    pub kind: FieldKind,
-}
-
-/// What the values of a custom column are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FieldKind {
-    /// What people see.
-    #[default]
-    Text,
-    Number,
-    Truth,
-    Instant,
-    /// Values separated by commas.
-    List,
-}
-
 fn default_tables() -> Vec<Table> {
     vec![Table::Incident]
 }
@@ -244,7 +222,7 @@ impl Config {
     pub fn validated(&self) -> Result<Url, BuildError> {
         self.check_query_parts()?;
         self.check_numbers()?;
-        parse_origin(&self.origin)
+        address("origin", &self.origin, true, "https://acme.service-now.com")
     }
 
     fn check_query_parts(&self) -> Result<(), BuildError> {
@@ -293,34 +271,16 @@ impl Config {
 
     fn check_numbers(&self) -> Result<(), BuildError> {
         let bounds = [
-            ("page_size", self.page_size, 10, 10_000),
-            ("overlap_seconds", self.overlap_seconds, 1, 86_400),
-            ("lag_seconds", self.lag_seconds, 0, 3_600),
-            ("requests_per_minute", self.requests_per_minute, 1, 100_000),
+            ("page_size", self.page_size.into(), 10, 10_000),
+            ("overlap_seconds", self.overlap_seconds.into(), 1, 86_400),
+            ("lag_seconds", self.lag_seconds.into(), 0, 3_600),
+            ("requests_per_minute", self.requests_per_minute.into(), 1, 100_000),
+            ("concurrency", self.concurrency as u64, 1, 16),
         ];
-        for (key, value, least, most) in bounds {
-            if !(least..=most).contains(&value) {
-                return Err(BuildError::invalid(key, format!("must be from {least} to {most}, is {value}")));
-            }
-        }
-        if !(1..=16).contains(&self.concurrency) {
-            return Err(BuildError::invalid("concurrency", "must be from 1 to 16"));
-        }
+        within(&bounds)?;
         if self.tables.is_empty() {
             return Err(BuildError::invalid("tables", "must name at least one table"));
         }
         Ok(())
-    }
-}
-
-fn parse_origin(text: &str) -> Result<Url, BuildError> {
-    let origin = Url::parse(text).map_err(|error| BuildError::invalid("origin", error.to_string()))?;
-    let bare = origin.path() == "/" && origin.query().is_none() && origin.fragment().is_none();
-    match (origin.host_str(), bare, origin.username().is_empty() && origin.password().is_none()) {
-        (Some(_), true, true) => Ok(origin),
-        _ => Err(BuildError::invalid(
-            "origin",
-            "must be scheme and host only, like https://acme.service-now.com",
-        )),
     }
 }

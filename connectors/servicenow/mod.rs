@@ -36,7 +36,7 @@ mod tests;
 mod wire;
 mod write;
 
-pub use config::{Columns, Config, FieldConfig, FieldKind, Marks, SignInConfig, Table};
+pub use config::{Columns, Config, Marks, SignInConfig, Table};
 pub use connector::ServiceNow;
 pub use normalize::shipped_status;
 pub use setup::setup;

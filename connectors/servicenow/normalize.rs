@@ -2,10 +2,11 @@
 //!
 //! Must not know: how the rows were asked for.
 
-use super::config::{Config, FieldConfig, FieldKind, Table};
+use super::config::{Config, Table};
 use super::history::{AuditRow, JournalRow, Teller};
 use super::query::parse_stamp;
 use super::wire::{Cell, Row};
+use crate::settings::{FieldConfig, FieldKind};
 use dutyd_core::action::{Marker, Severity, note_markers};
 use dutyd_core::case::{Case, CaseChange, CaseKey, FieldValue, Party, Priority, Revision, SeenMarks, Status};
 use dutyd_core::timeline::{EventKind, TimelineEvent};

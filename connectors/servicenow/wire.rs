@@ -2,6 +2,7 @@
 //!
 //! Must not know: cases. Nothing here can panic, whatever the bytes are.
 
+use crate::transport::http_date;
 use crate::{Budget, ConnectorError, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -71,7 +72,7 @@ pub fn listed(response: &Response) -> Result<Listed, Problem> {
     let rows = serde_json::from_str(result(response)?.get())
         .map_err(|error| Problem::unavailable(format!("`result` is not a list: {error}")))?;
     let total = response.header("x-total-count").and_then(|text| text.trim().parse().ok());
-    Ok(Listed { rows, total, server_now: server_now(response) })
+    Ok(Listed { rows, total, server_now: response.date() })
 }
 
 /// The record of an answer about one record.
@@ -113,7 +114,7 @@ fn failure(response: &Response) -> Option<ConnectorError> {
     let reason = || reason(response);
     let unavailable = |reason: String| Some(ConnectorError::Unavailable { reason });
     match status {
-        200 | 201 if is_html(response) => unavailable(html_reason(&response.body)),
+        200 | 201 if response.is_page() => unavailable(html_reason(&response.body)),
         // Vendor: an empty 202 means that a queue was full and the request was dropped (KB0635398).
         202 | 204 => unavailable(format!("empty answer of status {status}: the instance's queue is full")),
         200..=299 => None,
@@ -123,11 +124,6 @@ fn failure(response: &Response) -> Option<ConnectorError> {
         408 | 500..=599 => unavailable(reason()),
         _ => Some(ConnectorError::Refused { status, reason: reason() }),
     }
-}
-
-fn is_html(response: &Response) -> bool {
-    response.header("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/html"))
-        || response.body.trim_ascii_start().first() == Some(&b'<')
 }
 
 fn html_reason(body: &[u8]) -> String {
@@ -143,22 +139,13 @@ fn html_reason(body: &[u8]) -> String {
 fn wait_until(response: &Response) -> Option<Timestamp> {
     if let Some(text) = response.header("retry-after").map(str::trim) {
         if let Ok(seconds) = text.parse::<u32>() {
-            let now = server_now(response)?;
+            let now = response.date()?;
             return now.checked_add(jiff::SignedDuration::from_secs(seconds.into())).ok();
         }
         return http_date(text);
     }
     let reset: i64 = response.header("x-ratelimit-reset")?.trim().parse().ok()?;
     Timestamp::from_second(reset).ok()
-}
-
-/// The instance's clock, from the `Date` header.
-pub fn server_now(response: &Response) -> Option<Timestamp> {
-    http_date(response.header("date")?)
-}
-
-fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
 }
 
 /// Vendor: there is no header for what remains of an hour's limit.
@@ -171,7 +158,7 @@ pub fn budget(response: &Response) -> Option<Budget> {
 
 /// One line for people, from an error answer of whatever shape.
 fn reason(response: &Response) -> String {
-    if is_html(response) {
+    if response.is_page() {
         return format!("status {}: {}", response.status, html_reason(&response.body));
     }
     let envelope: Result<Envelope, _> = serde_json::from_slice(&response.body);

@@ -27,14 +27,10 @@ pub async fn check(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Identity, Connecto
     Ok(Identity { account: format!("{account} ({})", bearings.own_id), time_zone, findings })
 }
 
-fn finding(blocking: bool, message: impl Into<String>, remedy: impl Into<String>) -> Finding {
-    Finding { blocking, message: message.into(), remedy: remedy.into() }
-}
-
 fn role(bearings: &Bearings) -> Option<Finding> {
     let role = bearings.me.role.as_deref().unwrap_or("unknown");
     (role != "admin").then(|| {
-        finding(
+        Finding::new(
             true,
             format!("our account's role is {role:?}; the incremental export asks for an admin"),
             "give it the role Admin",
@@ -60,7 +56,7 @@ async fn export(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Option<Finding>, Conn
     let path = format!("/api/v2/incremental/tickets/cursor?start_time={from}&per_page=1");
     let refused = probe(zendesk, cx, &path).await?.is_none();
     Ok(refused.then(|| {
-        finding(true, "the incremental export is refused", "role Admin and the scope tickets:read; a misspelled scope is granted silently and allows nothing")
+        Finding::new(true, "the incremental export is refused", "role Admin and the scope tickets:read; a misspelled scope is granted silently and allows nothing")
     }))
 }
 
@@ -74,7 +70,7 @@ fn fields(zendesk: &Zendesk, bearings: &Bearings) -> Vec<Finding> {
     ] {
         let definition = bearings.definitions.iter().find(|one| Some(one.id) == id);
         let Some(definition) = definition else {
-            found.push(finding(
+            found.push(Finding::new(
                 true,
                 format!("there is no ticket field {title:?}"),
                 "create it as `dutyd setup zendesk` says",
@@ -82,22 +78,26 @@ fn fields(zendesk: &Zendesk, bearings: &Bearings) -> Vec<Finding> {
             continue;
         };
         if !definition.active {
-            found.push(finding(true, format!("the ticket field {title:?} is not active"), "activate it"));
+            found.push(Finding::new(
+                true,
+                format!("the ticket field {title:?} is not active"),
+                "activate it",
+            ));
         }
         if !kinds.contains(&definition.kind.as_str()) {
             let message =
                 format!("the ticket field {title:?} is of type {}, needed is {}", definition.kind, kinds[0]);
-            found.push(finding(true, message, "create it anew with that type"));
+            found.push(Finding::new(true, message, "create it anew with that type"));
         }
         if definition.visible_in_portal {
-            found.push(finding(
+            found.push(Finding::new(
                 false,
                 format!("customers can see the ticket field {title:?}"),
                 "take it out of the portal",
             ));
         }
         if bearings.definitions.iter().filter(|one| one.active && one.title == *title).count() > 1 {
-            found.push(finding(
+            found.push(Finding::new(
                 false,
                 format!("several ticket fields are called {title:?}"),
                 "give the id in place of the title",
@@ -106,7 +106,7 @@ fn fields(zendesk: &Zendesk, bearings: &Bearings) -> Vec<Finding> {
     }
     found.extend(options(zendesk, bearings));
     for (name, _) in ids.mapped.iter().filter(|(_, id)| id.is_none()) {
-        found.push(finding(
+        found.push(Finding::new(
             false,
             format!("the field for {name:?} does not exist"),
             "mend fields in the source's file",
@@ -127,7 +127,7 @@ fn options(zendesk: &Zendesk, bearings: &Bearings) -> Option<Finding> {
             zendesk.config.marks.severity,
             missing.join(", ")
         );
-        finding(
+        Finding::new(
             true,
             message,
             format!("add options with the tags {TAG_PREFIX}{}", missing.join(&format!(", {TAG_PREFIX}"))),
@@ -138,7 +138,7 @@ fn options(zendesk: &Zendesk, bearings: &Bearings) -> Option<Finding> {
 /// Rights that are more than needed.
 async fn rights(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Option<Finding>, ConnectorError> {
     let SignInConfig::Oauth { scopes, .. } = &zendesk.config.sign_in else {
-        return Ok(Some(finding(
+        return Ok(Some(Finding::new(
             false,
             "signed in with an API token, which may do whatever its user may; all end on 2027-04-30",
             "move to sign_in.oauth",
@@ -156,14 +156,14 @@ async fn rights(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Option<Finding>, Conn
         .collect();
     Ok((!broad.is_empty()).then(|| {
         let message = format!("the token may do more than dutyd needs: {}", broad.join(", "));
-        finding(false, message, "limit the OAuth client to the scopes of `dutyd setup zendesk`")
+        Finding::new(false, message, "limit the OAuth client to the scopes of `dutyd setup zendesk`")
     }))
 }
 
 async fn webhook(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Option<Finding>, ConnectorError> {
     let remedy = "create it as `dutyd setup zendesk` says; until then changes are seen by the poll, a minute or two later";
     let Some(response) = probe(zendesk, cx, "/api/v2/webhooks").await? else {
-        return Ok(Some(finding(
+        return Ok(Some(Finding::new(
             false,
             "we may not see the webhooks",
             "add the scope webhooks:read, or check them by hand",
@@ -174,12 +174,12 @@ async fn webhook(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Option<Finding>, Con
     let ours: Vec<_> =
         webhooks.iter().filter(|one| one.endpoint.trim_end_matches('/').ends_with(&path)).collect();
     Ok(match ours.iter().find(|one| one.status == "active").or(ours.first()) {
-        None => Some(finding(false, format!("no webhook leads to {path}"), remedy)),
+        None => Some(Finding::new(false, format!("no webhook leads to {path}"), remedy)),
         Some(one) if one.status != "active" => {
-            Some(finding(false, format!("the webhook to {path} is {}", one.status), "activate it"))
+            Some(Finding::new(false, format!("the webhook to {path} is {}", one.status), "activate it"))
         }
         Some(one) if one.subscriptions.is_empty() => {
-            Some(finding(false, format!("the webhook to {path} is subscribed to nothing"), remedy))
+            Some(Finding::new(false, format!("the webhook to {path} is subscribed to nothing"), remedy))
         }
         Some(_) => None,
     })

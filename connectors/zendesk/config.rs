@@ -2,6 +2,7 @@
 //!
 //! Must not know: the secrets themselves, or how often the engine polls.
 
+use crate::settings::{address, within};
 use crate::{BuildError, SecretRef};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -150,17 +151,11 @@ impl Config {
     /// Refuses what could not work; the origin, parsed.
     pub fn validated(&self) -> Result<Url, BuildError> {
         let bounds = [
-            ("page_size", self.page_size, 1_000),
-            ("requests_per_minute", self.requests_per_minute, 100_000),
+            ("page_size", self.page_size.into(), 1, 1_000),
+            ("requests_per_minute", self.requests_per_minute.into(), 1, 100_000),
+            ("concurrency", self.concurrency as u64, 1, 16),
         ];
-        for (key, value, most) in bounds {
-            if !(1..=most).contains(&value) {
-                return Err(BuildError::invalid(key, format!("must be from 1 to {most}, is {value}")));
-            }
-        }
-        if !(1..=16).contains(&self.concurrency) {
-            return Err(BuildError::invalid("concurrency", "must be from 1 to 16"));
-        }
+        within(&bounds)?;
         let marks = &self.marks;
         for (key, field) in
             [("marks.severity", &marks.severity), ("marks.why", &marks.why), ("marks.flags", &marks.flags)]
@@ -174,16 +169,6 @@ impl Config {
                 return Err(BuildError::invalid(format!("priorities.{word}"), "must be from 1 to 9"));
             }
         }
-        parse_origin(&self.origin)
+        address("origin", &self.origin, true, "https://acme.zendesk.com")
     }
-}
-
-fn parse_origin(text: &str) -> Result<Url, BuildError> {
-    let origin = Url::parse(text).map_err(|error| BuildError::invalid("origin", error.to_string()))?;
-    let bare = origin.path() == "/" && origin.query().is_none() && origin.fragment().is_none();
-    let anonymous = origin.username().is_empty() && origin.password().is_none();
-    if origin.host_str().is_some() && bare && anonymous {
-        return Ok(origin);
-    }
-    Err(BuildError::invalid("origin", "must be scheme and host only, like https://acme.zendesk.com"))
 }

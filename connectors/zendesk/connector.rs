@@ -6,7 +6,7 @@ use super::bearings::Bearings;
 use super::config::{Config, SignInConfig};
 use super::fetch::{Batch, quarantined};
 use super::normalize::{Directory, FieldIds, Lens, is_merged};
-use super::refusals::{account_budget, date_of, error_of};
+use super::refusals::{account_budget, error_of};
 use super::wire::{self, Ticket};
 use super::{VENDOR, write};
 use crate::transport::{SignIn, TokenForm};
@@ -320,7 +320,7 @@ impl Connector for Zendesk {
             return Err(ConnectorError::Unavailable { reason: "the export does not advance".to_owned() });
         }
         let mut batch = Batch::default();
-        batch.read_at = date_of(&response).unwrap_or(cx.now);
+        batch.read_at = response.date().unwrap_or(cx.now);
         batch.directory(page.users, page.groups, page.organizations);
         batch.people.groups.extend(bearings.groups.clone());
         let solved: HashMap<u64, _> =

@@ -5,7 +5,7 @@
 use super::bearings::Bearings;
 use super::connector::{CHILD_PAGES_MAX, Zendesk, encoded, ends_the_batch, next, number_of};
 use super::normalize::{Directory, Person, is_merged};
-use super::refusals::{date_of, error_of};
+use super::refusals::error_of;
 use super::timeline::people_named;
 use super::wire::{self, Audit, Ticket, User};
 use crate::{ConnectorError, Ctx, Fetched, Lane, Quarantined, Request};
@@ -78,7 +78,7 @@ async fn tickets(
     let list = ids.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let path = format!("/api/v2/tickets/show_many?ids={list}&include=users,groups,organizations");
     let response = zendesk.get(cx, &path, Lane::Hot).await?;
-    batch.read_at = date_of(&response).unwrap_or(cx.now);
+    batch.read_at = response.date().unwrap_or(cx.now);
     let page: wire::ShowMany<'_> = wire::parse(&response, "show_many")?;
     batch.directory(page.users, page.groups, page.organizations);
     for raw in page.tickets {

@@ -93,13 +93,8 @@ fn wait_of(text: &str, now: Timestamp) -> Option<SignedDuration> {
         let sane = seconds.is_finite() && (0.0..=86_400.0).contains(&seconds);
         return sane.then(|| SignedDuration::from_secs(seconds.ceil() as i64));
     }
-    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    let at = crate::transport::http_date(text)?;
     Some(at.duration_since(now))
-}
-
-/// The vendor's own time of an answer, from its `Date` header.
-pub fn date_of(response: &Response) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::parse(response.header("date")?).ok().map(|at| at.timestamp())
 }
 
 /// A limit on one endpoint.
@@ -145,7 +140,7 @@ pub fn account_budget(response: &Response) -> Option<Budget> {
     let limit = number(&["x-rate-limit", "ratelimit-limit", "rate-limit-limit", "rate-limit"]);
     let remaining = number(&["x-rate-limit-remaining", "ratelimit-remaining", "rate-limit-remaining"]);
     let resets = number(&["ratelimit-reset", "rate-limit-reset", "x-rate-limit-reset"]);
-    let resets_at = resets.zip(date_of(response)).and_then(|(seconds, date)| {
+    let resets_at = resets.zip(response.date()).and_then(|(seconds, date)| {
         let wait = SignedDuration::from_secs(i64::try_from(seconds).ok()?).min(WAIT_MAX);
         date.checked_add(wait).ok()
     });

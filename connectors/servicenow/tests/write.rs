@@ -125,12 +125,18 @@ async fn a_failed_patch_is_told_by_whether_it_may_have_happened() {
 async fn one_refusal_leaves_the_batch_alone_and_a_throttle_ends_it() {
     let kept = || patched(json!({ "u_dutyd_severity": "critical", "u_dutyd_marks": LINE }));
     let actions = [mark(&case(1)), mark(&case(2)), mark(&case(3)), mark(&case(4))];
-    let script = Script::of([kept(), Ok(answer(403, &[], "")), Ok(answer(429, &[], "")), kept()]);
+    let forbidden = Ok(answer(403, &[], ""));
+    let open = Ok(answer(200, &[], r#"{"result":{"active":"true"}}"#));
+    let script = Script::of([kept(), forbidden, open, Ok(answer(429, &[], "")), kept()]);
     let verdicts = apply(&script, &actions).await;
     let told: Vec<&str> =
         verdicts.iter().map(|one| one.as_ref().map_or_else(String::as_str, |()| "ok")).collect();
     assert_eq!(told, ["ok", "refused 403", "throttled", "throttled"]);
-    assert_eq!(script.asked().len(), 3, "nothing is sent behind a throttle");
+    assert_eq!(
+        script.asked().len(),
+        4,
+        "nothing is sent behind a throttle, and one look at the refused record"
+    );
     let lost = Script::of([Err(TransportError::NoAnswer { reason: String::new() }), kept()]);
     let verdicts = apply(&lost, &actions[..2]).await;
     assert_eq!(verdicts, [Err("unknown".to_owned()), Ok(())], "one lost answer does not hold up the others");
