@@ -22,6 +22,7 @@ pub use transport::{Lane, Method, Request, Response, Transport, TransportError};
 use async_trait::async_trait;
 use dutyd_core::action::{Action, Receipt};
 use dutyd_core::case::{CaseChange, CaseKey, Revision};
+use dutyd_core::policy::Listed;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -240,6 +241,9 @@ pub struct Identity {
     pub time_zone: Option<String>,
     /// Each thing that is not as it should be.
     pub findings: Vec<Finding>,
+    /// Customers whose e-mail domains the system knows, as many as a look shows.
+    #[serde(skip)]
+    pub customers: Vec<Listed>,
 }
 
 /// One finding of `check --online`, in plain words with the remedy.

@@ -9,6 +9,7 @@ mod load;
 mod maintenance;
 mod read;
 mod rules;
+mod suggest;
 #[cfg(test)]
 mod tests;
 mod thresholds;
@@ -21,6 +22,7 @@ pub use document::{
 pub use load::{Sections, schema};
 pub use maintenance::Maintenance;
 pub(crate) use read::place_in_text;
+pub use suggest::Listed;
 
 use crate::around::GroupKind;
 use crate::calendar::{Calendar, Calendars};
@@ -81,6 +83,11 @@ impl Policy {
     /// What an admin should know, though it stops nothing: rules without examples, without a text.
     pub fn findings(&self) -> &[Problem] {
         &self.findings
+    }
+
+    /// Which customers, as the sources list them, may be one without the policy saying so: one sentence each.
+    pub fn customer_suggestions(&self, listed: &[Listed]) -> Vec<String> {
+        self.parties.customers.suggestions(listed)
     }
 
     /// Runs the examples of all rules. A problem for each that says something else than expected.

@@ -36,7 +36,7 @@ impl Jira {
             Some(email) => format!("{} <{email}>", me.display_name.unwrap_or_default()),
             None => me.shown().to_owned(),
         };
-        Ok(Identity { account, time_zone: me.time_zone, findings })
+        Ok(Identity { account, time_zone: me.time_zone, findings, ..Identity::default() })
     }
 
     /// Which of `keys` (separated by commas) are granted, in a project or somewhere.

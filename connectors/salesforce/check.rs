@@ -8,7 +8,8 @@ use super::client::Question;
 use super::soql::{fields_of, quoted, record_id};
 use super::wire::{self, at, text};
 use crate::{ConnectorError, Ctx, Finding, Identity, Lane};
-use dutyd_core::case::Status;
+use dutyd_core::case::{Party, Status};
+use dutyd_core::policy::Listed;
 use serde_json::Value;
 
 /// Requests per day of a poll every 15 seconds.
@@ -22,6 +23,9 @@ const TOO_MUCH: [(&str, &str); 3] = [
     ("PermissionsManageUsers", "manage users"),
 ];
 
+/// Customers that are looked at for shared e-mail domains.
+const CUSTOMERS_MAX: usize = 1_000;
+
 impl Salesforce {
     pub(super) async fn measure(&self, cx: &Ctx<'_>) -> Result<Identity, ConnectorError> {
         let mut identity = Identity::default();
@@ -32,7 +36,25 @@ impl Salesforce {
         self.measure_children(cx, findings).await?;
         self.measure_org(cx, &user_id, findings).await?;
         self.measure_allowance(cx, findings).await?;
+        identity.customers = self.customers(cx).await?;
         Ok(identity)
+    }
+
+    /// Accounts with the address of their site; none where the account may not read them.
+    async fn customers(&self, cx: &Ctx<'_>) -> Result<Vec<Listed>, ConnectorError> {
+        let question = format!(
+            "SELECT Id, Name, Website FROM Account WHERE Website != null ORDER BY Id LIMIT {CUSTOMERS_MAX}"
+        );
+        let rows = match self.all(cx, &question, Lane::Hot).await {
+            Err(ConnectorError::Refused { .. }) => return Ok(Vec::new()),
+            rows => rows?.rows,
+        };
+        let listed = rows.iter().map(|row| Listed {
+            source: self.source.clone(),
+            customer: Party { id: text(row, "Id").to_owned(), name: text(row, "Name").to_owned() },
+            domains: vec![text(row, "Website").to_owned()],
+        });
+        Ok(listed.collect())
     }
 
     async fn read(&self, cx: &Ctx<'_>, path: String) -> Result<Value, ConnectorError> {

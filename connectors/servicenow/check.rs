@@ -8,6 +8,8 @@ use super::config::Table;
 use super::query::{List, fields_of, is_literal, parse_stamp, stamp};
 use super::wire::{Problem, Row};
 use crate::{ConnectorError, Ctx, Finding, Identity, Lane};
+use dutyd_core::case::Party;
+use dutyd_core::policy::Listed;
 use std::collections::BTreeSet;
 
 const GMT: [&str; 5] = ["GMT", "UTC", "Etc/UTC", "Etc/GMT", "Greenwich"];
@@ -20,6 +22,9 @@ enum Probe {
     Refused(String),
 }
 
+/// Customers that are looked at for shared e-mail domains.
+const CUSTOMERS_MAX: u32 = 1_000;
+
 impl ServiceNow {
     pub(super) async fn measure(&self, cx: &Ctx<'_>) -> Result<Identity, ConnectorError> {
         let mut identity = Identity { account: self.config.user.clone(), ..Identity::default() };
@@ -30,7 +35,27 @@ impl ServiceNow {
             self.measure_webhook(cx, *table, &mut identity.findings).await?;
         }
         self.measure_history(cx, &mut identity.findings).await?;
+        for table in &self.config.tables {
+            identity.customers.extend(self.customers(cx, *table).await?);
+        }
         Ok(identity)
+    }
+
+    /// Companies or accounts with the address of their site; none where the account may not read them.
+    async fn customers(&self, cx: &Ctx<'_>, table: Table) -> Result<Vec<Listed>, ConnectorError> {
+        let of = match table {
+            Table::Incident => "core_company",
+            Table::CustomerCase => "customer_account",
+        };
+        let query = "websiteISNOTEMPTY^ORDERBYsys_id".to_owned();
+        let asked = self.probe(cx, of, query, "sys_id,name,website", CUSTOMERS_MAX).await?;
+        let Probe::Rows(rows) = asked else { return Ok(Vec::new()) };
+        let listed = rows.iter().map(|row| Listed {
+            source: self.source.clone(),
+            customer: Party { id: text(row, "sys_id").to_owned(), name: text(row, "name").to_owned() },
+            domains: vec![text(row, "website").to_owned()],
+        });
+        Ok(listed.collect())
     }
 
     async fn probe(

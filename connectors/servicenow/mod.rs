@@ -57,6 +57,8 @@ pub const REQUESTS: &[&str] = &[
     "GET /api/now/table/sys_audit",
     "GET /api/now/table/sys_audit_delete",
     "GET /api/now/table/sys_user",
+    "GET /api/now/table/core_company",
+    "GET /api/now/table/customer_account",
     "GET /api/now/table/sys_user_has_role",
     "GET /api/now/table/sys_dictionary",
     "GET /api/now/table/sys_script",

@@ -4,12 +4,16 @@
 
 use super::bearings::Bearings;
 use super::config::SignInConfig;
-use super::connector::Zendesk;
+use super::connector::{Zendesk, encoded, next};
 use super::normalize::TAG_PREFIX;
 use super::wire;
 use crate::{ConnectorError, Ctx, Finding, Identity, Lane};
 use dutyd_core::action::Severity;
+use dutyd_core::case::Party;
+use dutyd_core::policy::Listed;
 
+/// Pages of organizations that are looked at, 100 each.
+const CUSTOMER_PAGES_MAX: usize = 10;
 /// Seconds before now at which the export may be asked to start.
 const PROBE_AGE_SECONDS: i64 = 3_600;
 
@@ -21,10 +25,11 @@ pub async fn check(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Identity, Connecto
     findings.extend(fields(zendesk, &bearings));
     findings.extend(rights(zendesk, cx).await?);
     findings.extend(webhook(zendesk, cx).await?);
+    let customers = customers(zendesk, cx).await?;
     let me = &bearings.me;
     let account = me.email.clone().unwrap_or_else(|| me.name.clone());
     let time_zone = me.iana_time_zone.clone().or_else(|| me.time_zone.clone());
-    Ok(Identity { account: format!("{account} ({})", bearings.own_id), time_zone, findings })
+    Ok(Identity { account: format!("{account} ({})", bearings.own_id), time_zone, findings, customers })
 }
 
 fn role(bearings: &Bearings) -> Option<Finding> {
@@ -158,6 +163,24 @@ async fn rights(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Option<Finding>, Conn
         let message = format!("the token may do more than dutyd needs: {}", broad.join(", "));
         Finding::new(false, message, "limit the OAuth client to the scopes of `dutyd setup zendesk`")
     }))
+}
+
+/// Organizations with their e-mail domains.
+async fn customers(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Vec<Listed>, ConnectorError> {
+    let first = "/api/v2/organizations?page[size]=100";
+    let (mut listed, mut path) = (Vec::new(), first.to_owned());
+    for _ in 0..CUSTOMER_PAGES_MAX {
+        let Some(response) = probe(zendesk, cx, &encoded(&path)).await? else { break };
+        let page: wire::OrganizationPage = wire::parse(&response, "organizations")?;
+        listed.extend(page.organizations.into_iter().map(|one| Listed {
+            source: zendesk.source.clone(),
+            customer: Party { id: one.id.to_string(), name: one.name },
+            domains: one.domain_names.unwrap_or_default(),
+        }));
+        let Some(after) = next(page.meta) else { break };
+        path = format!("{first}&page[after]={after}");
+    }
+    Ok(listed)
 }
 
 async fn webhook(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Option<Finding>, ConnectorError> {

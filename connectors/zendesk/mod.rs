@@ -44,6 +44,7 @@ pub const REQUESTS: &[&str] = &[
     "GET /api/v2/users/show_many",
     "GET /api/v2/ticket_fields",
     "GET /api/v2/groups",
+    "GET /api/v2/organizations",
     "GET /api/v2/webhooks",
     "GET /api/v2/incremental/tickets/cursor",
     "GET /api/v2/tickets/show_many",

@@ -155,6 +155,15 @@ pub struct Organization {
     pub name: String,
     #[serde(default)]
     pub organization_fields: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    pub domain_names: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+pub struct OrganizationPage {
+    pub organizations: Vec<Organization>,
+    #[serde(default)]
+    pub meta: Option<Meta>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -15,6 +15,8 @@ pub struct Customers {
     /// By source, then by folded name.
     by_name: BTreeMap<String, BTreeMap<String, String>>,
     known: BTreeMap<String, Customer>,
+    /// Customer by e-mail domain, for suggestions only.
+    by_domain: BTreeMap<String, String>,
 }
 
 /// One customer.
@@ -72,6 +74,9 @@ impl Customers {
             .or_default()
             .entry(folded(name))
             .or_insert(name.to_owned());
+        for domain in &doc.domains {
+            self.by_domain.entry(folded(domain)).or_insert(name.to_owned());
+        }
         let mut clashes = Vec::new();
         for (at, alias) in doc.aliases.iter().enumerate() {
             let alias = alias.get_ref();
@@ -95,6 +100,11 @@ impl Customers {
         let name = folded(&customer.name);
         let by_name = || sources.iter().find_map(|source| self.by_name.get(*source)?.get(&name));
         by_id.or_else(by_name).map(String::as_str)
+    }
+
+    /// Whose e-mail domain this is, as the policy says.
+    pub(super) fn of_domain(&self, domain: &str) -> Option<&str> {
+        self.by_domain.get(domain).map(String::as_str)
     }
 
     pub fn get(&self, canonical: &str) -> Option<&Customer> {

@@ -7,7 +7,7 @@ use crate::config::{Config, Place, Source, policy_files};
 use crate::http::{HttpTransport, client};
 use crate::metrics::Metrics;
 use dutyd_connectors::{Connector, ConnectorError, Ctx, Finding};
-use dutyd_core::policy::Policy;
+use dutyd_core::policy::{Listed, Policy};
 use dutyd_core::problem::Problem;
 use serde::Serialize;
 use std::sync::Arc;
@@ -27,6 +27,9 @@ struct Report {
     rules: usize,
     /// Examples in the rules that were run.
     examples: usize,
+    /// Customers as the systems list them.
+    #[serde(skip)]
+    customers: Vec<Listed>,
 }
 
 /// One source as measured.
@@ -78,6 +81,10 @@ fn policy(place: &Place, report: &mut Report) {
             report.examples = policy.examples_count();
             report.problems.extend(policy.run_examples());
             report.remarks.extend(policy.findings().iter().cloned());
+            let suggestions = policy.customer_suggestions(&report.customers).into_iter();
+            report.remarks.extend(suggestions.map(|text| {
+                Problem::of_file("policy/customers.toml", text, "or leave it: nothing is guessed")
+            }));
         }
         Err(problems) => report.problems.extend(problems),
     }
@@ -99,7 +106,10 @@ fn measured(config: &Config, report: &mut Report) -> Result<(), Failure> {
         });
         let (connector, door) = door.map_err(|reason| Failure::new(Exit::Config, reason))?;
         let cx = Ctx { http: &door, now: clock.now() };
-        let identity = runtime.block_on(connector.check(&cx));
+        let mut identity = runtime.block_on(connector.check(&cx));
+        if let Ok(identity) = &mut identity {
+            report.customers.append(&mut identity.customers);
+        }
         report.systems.push(system(source, identity));
     }
     Ok(())

@@ -8,12 +8,13 @@ use dutyd::config::{Mode, shipped};
 use dutyd::engine::{Engine, Setup, SourceSetup, Tick};
 use dutyd::store::sqlite::SqliteStore;
 use dutyd::store::{Retention, Store};
-use dutyd_connectors::{Connector, build};
+use dutyd_connectors::{Connector, Ctx, build};
 use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
 use dutyd_sandbox::vendor::Command;
 use dutyd_sandbox::{Options, Sandbox};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -125,4 +126,27 @@ async fn aliases_join_names_that_differ_by_the_ids_of_each_system() {
 async fn without_an_alias_a_customer_of_one_system_is_not_known_in_another() {
     let sandbox = world().await;
     assert_eq!(flagged(&sandbox, policy("")).await, []);
+}
+
+#[tokio::test]
+async fn customers_that_share_a_domain_are_suggested_until_an_alias_joins_them() {
+    let sandbox = world().await;
+    let mut listed = Vec::new();
+    for subject in SYSTEMS {
+        let SourceSetup { connector, http, .. } = source(&sandbox, subject);
+        let cx = Ctx { http: http.as_ref(), now: sandbox.inner.stage.clock.now() };
+        listed.extend(connector.check(&cx).await.expect("an identity").customers);
+    }
+    let sources: BTreeSet<&str> = listed.iter().map(|one| one.source.as_str()).collect();
+    assert_eq!(sources, BTreeSet::from(["servicenow", "zendesk"]));
+    let about = |policy: &Policy| {
+        let told = policy.customer_suggestions(&listed);
+        told.into_iter().filter(|text| text.contains(CUSTOMER)).collect::<Vec<_>>()
+    };
+    let strangers = about(&policy(""));
+    assert!(
+        matches!(&strangers[..], [one] if one.contains("servicenow") && one.contains("zendesk")),
+        "{strangers:?}"
+    );
+    assert_eq!(about(&policy(&dutyd::demo::customers(&sandbox))), [""; 0]);
 }

@@ -112,18 +112,7 @@ pub fn assign(ask: &mut Ask<'_>) -> Answer {
 }
 
 pub fn transitions(ask: &mut Ask<'_>) -> Answer {
-    let issue = ask.issue()?;
-    let look = ask.look();
-    let list: Vec<Value> = site::TRANSITIONS
-        .iter()
-        .filter(|(.., to)| *to != issue.status)
-        .map(|(id, name, to)| {
-            json!({
-                "id": id, "name": name, "to": look.status(*to), "hasScreen": false, "isGlobal": true,
-                "isInitial": false, "isConditional": false, "isAvailable": true,
-            })
-        })
-        .collect();
+    let list = ask.look().transitions(ask.issue()?);
     Ok(errors::ok(&json!({ "expand": "transitions", "transitions": list })))
 }
 

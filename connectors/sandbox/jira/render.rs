@@ -128,12 +128,27 @@ impl Look<'_> {
             let log = json!({ "startAt": 0, "maxResults": count, "total": count, "histories": histories });
             shown.insert("changelog".to_owned(), log);
         }
+        if expand.iter().any(|name| name == "transitions") {
+            shown.insert("transitions".to_owned(), json!(self.transitions(issue)));
+        }
         if expand.iter().any(|name| name == "renderedFields") {
             let description =
                 issue.description.as_ref().map(|body| format!("<p>{}</p>", escape(&body.text())));
             shown.insert("renderedFields".to_owned(), json!({ "description": description }));
         }
         Value::Object(shown)
+    }
+
+    /// Where the issue can go from here.
+    pub fn transitions(&self, issue: &Issue) -> Vec<Value> {
+        let open = site::TRANSITIONS.iter().filter(|(.., to)| *to != issue.status);
+        open.map(|(id, name, to)| {
+            json!({
+                "id": id, "name": name, "to": self.status(*to), "hasScreen": false, "isGlobal": true,
+                "isInitial": false, "isConditional": false, "isAvailable": true,
+            })
+        })
+        .collect()
     }
 
     fn fields(&self, issue: &Issue, wanted: &Wanted) -> Map<String, Value> {

@@ -19,7 +19,10 @@ const SAMPLE_MAX: usize = 50;
 
 fn start_time(call: &Call) -> Result<i64, Reply> {
     let text = call.param("start_time").ok_or_else(|| bad_parameter("start_time", "is missing"))?;
-    let start: i64 = text.parse().map_err(|_| bad_parameter("start_time", "must be an integer"))?;
+    // A number with a point is cut: clients send what their languages call a timestamp.
+    let whole = text.split_once('.').filter(|(_, rest)| rest.bytes().all(|byte| byte.is_ascii_digit()));
+    let whole = whole.map_or(text, |(whole, _)| whole);
+    let start: i64 = whole.parse().map_err(|_| bad_parameter("start_time", "must be an integer"))?;
     if start > call.now.as_second() - WITHHELD_SECONDS {
         return Err(refused(
             400,

@@ -89,6 +89,7 @@ const OPERATIONS: &[Operation] = &[
     get("/api/v2/users/show_many", &["ids!"]),
     get("/api/v2/ticket_fields", PAGED),
     get("/api/v2/groups", PAGED),
+    get("/api/v2/organizations", PAGED),
     get("/api/v2/webhooks", &[]),
     get("/api/v2/incremental/tickets/cursor", EXPORT),
     get("/api/v2/tickets/show_many", &["ids!", "include"]),
