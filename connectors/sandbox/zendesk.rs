@@ -108,6 +108,8 @@ const ROUTES: &[Route<Zendesk>] = &[
     to!("GET", "/api/v2/suspended_tickets", neighbours::none),
     to!("GET", "/api/v2/satisfaction_ratings", neighbours::none),
     to!("GET", "/api/v2/custom_roles", neighbours::none),
+    to!("GET", "/api/v2/user_fields", neighbours::none),
+    to!("GET", "/api/v2/organization_fields", neighbours::organization_fields),
     to!("GET", "/api/v2/ticket_metrics", tickets::all_metrics),
     to!("GET", "/api/v2/deleted_tickets", tickets::deleted),
     to!("PUT", "/api/v2/deleted_tickets/{id}/restore", tickets::restore),

@@ -9,6 +9,8 @@ use crate::route::Call;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+const TIER_FIELD: u64 = 80_000_000_003;
+
 /// A list without entries, named after the end of its address.
 pub fn none(zendesk: &Zendesk, _: &mut Account, call: &Call, _: &Caller) -> Answer {
     let name = match call.path.rsplit('/').next().unwrap_or_default() {
@@ -35,6 +37,16 @@ pub fn forms(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) 
         json!({ "id": id, "url": format!("{origin}/api/v2/ticket_forms/{id}.json"), "name": "Default Ticket Form",
                 "display_name": "Default Ticket Form", "position": 1, "active": true, "default": true, "end_user_visible": true,
                 "in_all_brands": true, "restricted_brand_ids": [], "ticket_field_ids": fields, "created_at": at, "updated_at": at })
+    })
+}
+
+/// The one field that organizations have here.
+pub fn organization_fields(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let (began, origin) = (shape::stamp(account.book.began), call.origin());
+    paging::list(call, "organization_fields", &[TIER_FIELD], zendesk.small_page(), |id| {
+        json!({ "id": id, "url": format!("{origin}/api/v2/organization_fields/{id}.json"), "key": "tier", "type": "text",
+                "title": "Tier", "description": "", "position": 0, "active": true, "system": false,
+                "regexp_for_validation": null, "created_at": began, "updated_at": began })
     })
 }
 
