@@ -108,7 +108,7 @@ const ROUTES: &[Route<Zendesk>] = &[
     to!("GET", "/api/v2/suspended_tickets", neighbours::none),
     to!("GET", "/api/v2/satisfaction_ratings", neighbours::none),
     to!("GET", "/api/v2/custom_roles", neighbours::none),
-    to!("GET", "/api/v2/user_fields", neighbours::none),
+    to!("GET", "/api/v2/user_fields", neighbours::user_fields),
     to!("GET", "/api/v2/organization_fields", neighbours::organization_fields),
     to!("GET", "/api/v2/ticket_metrics", tickets::all_metrics),
     to!("GET", "/api/v2/deleted_tickets", tickets::deleted),

@@ -9,7 +9,7 @@ use crate::route::Call;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const TIER_FIELD: u64 = 80_000_000_003;
+const FIELD: u64 = 80_000_000_003;
 
 /// A list without entries, named after the end of its address.
 pub fn none(zendesk: &Zendesk, _: &mut Account, call: &Call, _: &Caller) -> Answer {
@@ -40,12 +40,20 @@ pub fn forms(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) 
     })
 }
 
-/// The one field that organizations have here.
+/// The one field that organizations have here, and the one of people.
 pub fn organization_fields(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    field(zendesk, account, call, ("organization_fields", "tier", "text"))
+}
+
+pub fn user_fields(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    field(zendesk, account, call, ("user_fields", "vip", "checkbox"))
+}
+
+fn field(zendesk: &Zendesk, account: &Account, call: &Call, (list, key, kind): (&str, &str, &str)) -> Answer {
     let (began, origin) = (shape::stamp(account.book.began), call.origin());
-    paging::list(call, "organization_fields", &[TIER_FIELD], zendesk.small_page(), |id| {
-        json!({ "id": id, "url": format!("{origin}/api/v2/organization_fields/{id}.json"), "key": "tier", "type": "text",
-                "title": "Tier", "description": "", "position": 0, "active": true, "system": false,
+    paging::list(call, list, &[FIELD], zendesk.small_page(), |id| {
+        json!({ "id": id, "url": format!("{origin}/api/v2/{list}/{id}.json"), "key": key, "type": kind,
+                "title": key, "description": "", "position": 0, "active": true, "system": false,
                 "regexp_for_validation": null, "created_at": began, "updated_at": began })
     })
 }
