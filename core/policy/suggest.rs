@@ -89,45 +89,42 @@ mod tests {
         policy.customer_suggestions(&listed.collect::<Vec<_>>())
     }
 
-    const ZENDESK: (&str, &str, &str, &str) = ("zendesk", "7", "Acme", "acme.example");
-    const SALESFORCE: (&str, &str, &str, &str) =
-        ("salesforce", "001", "Acme Corp.", "https://www.ACME.example/en");
+    const DESK: (&str, &str, &str, &str) = ("desk", "7", "Acme", "acme.example");
+    const CRM: (&str, &str, &str, &str) = ("crm", "001", "Acme Corp.", "https://www.ACME.example/en");
 
     #[test]
     fn a_shared_domain_suggests_and_an_alias_ends_the_suggestion() {
-        let told = suggestions("", &[ZENDESK, SALESFORCE]);
+        let told = suggestions("", &[DESK, CRM]);
         assert_eq!(
             told,
             [
-                "\"Acme\" (zendesk, id 7) and \"Acme Corp.\" (salesforce, id 001) share the domain acme.example; if they are one customer, give it these aliases"
+                "\"Acme\" (desk, id 7) and \"Acme Corp.\" (crm, id 001) share the domain acme.example; if they are one customer, give it these aliases"
             ]
         );
-        let half = "[customers.Acme]\naliases = [{ source = \"zendesk\", id = \"7\" }]";
-        assert_eq!(suggestions(half, &[ZENDESK, SALESFORCE]).len(), 1);
-        let whole = "[customers.Acme]\naliases = [{ source = \"zendesk\", id = \"7\" }, { source = \"salesforce\", id = \"001\" }]";
-        assert_eq!(suggestions(whole, &[ZENDESK, SALESFORCE]), [""; 0]);
+        let half = "[customers.Acme]\naliases = [{ source = \"desk\", id = \"7\" }]";
+        assert_eq!(suggestions(half, &[DESK, CRM]).len(), 1);
+        let whole = "[customers.Acme]\naliases = [{ source = \"desk\", id = \"7\" }, { source = \"crm\", id = \"001\" }]";
+        assert_eq!(suggestions(whole, &[DESK, CRM]), [""; 0]);
     }
 
     #[test]
     fn a_domain_of_the_policy_suggests_its_customer_to_a_single_source() {
-        let policy = "[customers.Acme]\naliases = [{ source = \"zendesk\", id = \"7\" }]\ndomains = [\"acme.example\"]";
-        let told = suggestions(policy, &[ZENDESK, SALESFORCE]);
+        let policy =
+            "[customers.Acme]\naliases = [{ source = \"desk\", id = \"7\" }]\ndomains = [\"acme.example\"]";
+        let told = suggestions(policy, &[DESK, CRM]);
         assert_eq!(
             told,
             [
-                "\"Acme Corp.\" (salesforce, id 001): domain acme.example of customer \"Acme\"; if it is the same, add it to its aliases"
+                "\"Acme Corp.\" (crm, id 001): domain acme.example of customer \"Acme\"; if it is the same, add it to its aliases"
             ]
         );
     }
 
     #[test]
     fn other_domains_and_one_source_alone_suggest_nothing() {
-        let other = ("salesforce", "002", "Umbra", "umbra.example");
+        let other = ("crm", "002", "Umbra", "umbra.example");
         assert_eq!(
-            suggestions(
-                "",
-                &[ZENDESK, other, ("zendesk", "8", "Acme 2", "acme.example"), ("jira", "1", "X", "")]
-            ),
+            suggestions("", &[DESK, other, ("desk", "8", "Acme 2", "acme.example"), ("forge", "1", "X", "")]),
             [""; 0]
         );
     }
@@ -136,10 +133,7 @@ mod tests {
     fn no_more_are_made_than_anybody_reads() {
         let domains: Vec<String> = (0..30).map(|number| format!("d{number}.example")).collect();
         let both = domains.iter().flat_map(|domain| {
-            [
-                ("zendesk", domain.as_str(), "A", domain.as_str()),
-                ("salesforce", domain.as_str(), "B", domain.as_str()),
-            ]
+            [("desk", domain.as_str(), "A", domain.as_str()), ("crm", domain.as_str(), "B", domain.as_str())]
         });
         let told = suggestions("", &both.collect::<Vec<_>>());
         assert_eq!(
