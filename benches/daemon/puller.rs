@@ -28,6 +28,8 @@ use tokio::sync::watch;
 pub const ROLE: &str = "--be-the-puller";
 /// First argument of this binary where it is to read with nothing around it.
 pub const BARE_ROLE: &str = "--be-the-bare-puller";
+/// Answers that the bare loop stores with one sync.
+const TOGETHER: usize = 100;
 /// Until an idle unit is asked again.
 const REST: Duration = Duration::from_millis(20);
 const RESTS_MAX: usize = 6_000;
@@ -154,7 +156,8 @@ pub async fn pull_bare(mut given: impl Iterator<Item = String>) -> anyhow::Resul
     let client = reqwest::Client::builder().no_proxy().build()?;
     let before = own_cpu_seconds()?;
     let mut bytes = 0;
-    for sent in &requests {
+    db.execute_batch("BEGIN IMMEDIATE")?;
+    for (nth, sent) in requests.iter().enumerate() {
         let url = format!("{base}{}", sent.path);
         let mut request = if sent.method == "GET" { client.get(url) } else { client.post(url) };
         request = request.basic_auth(&user, Some(&password));
@@ -171,14 +174,17 @@ pub async fn pull_bare(mut given: impl Iterator<Item = String>) -> anyhow::Resul
         let body = answer.bytes().await?;
         bytes += body.len();
         keep(&db, &serde_json::from_slice(&body)?)?;
+        if nth % TOGETHER == TOGETHER - 1 {
+            db.execute_batch("COMMIT; BEGIN IMMEDIATE")?;
+        }
     }
+    db.execute_batch("COMMIT")?;
     let cpu = own_cpu_seconds()? - before;
     tell_owner(&json!({ "cpu": cpu, "peak_mb": own_peak_mb()?, "bytes": bytes, "requests": requests.len() }))
 }
 
-/// Each record of an answer's lists by its id, in one transaction.
+/// Each record of an answer's lists by its id.
 fn keep(db: &Connection, answer: &Value) -> anyhow::Result<()> {
-    db.execute_batch("BEGIN IMMEDIATE")?;
     let mut insert = db.prepare_cached("INSERT OR REPLACE INTO record VALUES (?1, ?2)")?;
     let lists = answer.as_object().into_iter().flatten();
     for (name, list) in lists {
@@ -187,5 +193,5 @@ fn keep(db: &Connection, answer: &Value) -> anyhow::Result<()> {
             insert.execute([format!("{name} {id}"), record.to_string()])?;
         }
     }
-    Ok(db.execute_batch("COMMIT")?)
+    Ok(())
 }
