@@ -22,6 +22,8 @@ const CASES: u64 = 250;
 const FIRST: u64 = 1_000_000;
 /// Until the first import is over.
 const SETTLING: SignedDuration = SignedDuration::from_hours(2);
+/// Well within it.
+const OPENED_EVERY: SignedDuration = SignedDuration::from_secs(20);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const CHANGES: u64 = 1_000;
 /// Over which the changes are spread evenly.
@@ -79,10 +81,14 @@ fn observe(dir: &Path, vendor: &str) -> anyhow::Result<()> {
     Ok(std::fs::write(&file, text.replace("mode = \"write\"", "mode = \"observe\""))?)
 }
 
-/// Cases are opened at once; later a customer and an agent write in turns, each time about another case.
+/// Cases are opened one after the other; later a customer and an agent write in turns, each time about another case.
 fn script(vendor: &'static str, begins_at: Timestamp, changes_from: Timestamp) -> Vec<Happening> {
-    let opened =
-        (0..CASES).map(|case| Happening { at: begins_at, vendor, case: FIRST + case, what: opening(case) });
+    let opened = (0..CASES).map(|case| Happening {
+        at: begins_at + OPENED_EVERY * i32::try_from(case).unwrap_or(0),
+        vendor,
+        case: FIRST + case,
+        what: opening(case),
+    });
     let apart = CHANGING / i32::try_from(CHANGES).unwrap_or(1);
     let changes = (0..CHANGES).map(|nth| Happening {
         at: changes_from + apart * i32::try_from(nth).unwrap_or(0),
