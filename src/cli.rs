@@ -75,9 +75,9 @@ pub enum Command {
     Run,
     /// Say whether everything is seen, decided and shown; if not, since when and why.
     Status,
-    /// List open flags across all sources, worst first.
+    /// List flagged cases across all sources, worst first.
     List {
-        /// How many to show.
+        /// How many cases to show.
         #[arg(long, default_value_t = 50)]
         max: usize,
     },

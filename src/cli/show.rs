@@ -15,11 +15,11 @@ use jiff::{SignedDuration, Timestamp};
 const WHY_MAX: usize = 400;
 const TITLE_MAX: usize = 80;
 
-/// Open flags, worst first.
+/// Flagged cases, worst first: each once, under its worst flag.
 pub fn list(list: &List, zone: &TimeZone) -> String {
     let mut text = format!("{}\n", by_severity(&list.counts));
-    for flag in &list.flags {
-        text.push_str(&flag_lines(flag, list.now, zone));
+    for (worst, others) in list.by_case() {
+        text.push_str(&flag_lines(worst, &others, list.now, zone));
     }
     let all: u64 = list.counts.iter().sum();
     let left_out = all.saturating_sub(list.flags.iter().filter(|flag| !flag.dismissed).count() as u64);
@@ -39,7 +39,7 @@ fn by_severity(counts: &[u64; 4]) -> String {
     format!("open flags: {}", words.join(", "))
 }
 
-fn flag_lines(flag: &FlagLine, now: Timestamp, zone: &TimeZone) -> String {
+fn flag_lines(flag: &FlagLine, others: &[&FlagLine], now: Timestamp, zone: &TimeZone) -> String {
     let snoozed = flag.said.iter().any(|said| matches!(said.kind, OverrideKind::Snoozed { .. }));
     let severity = match (flag.dismissed, snoozed) {
         (true, true) => "snoozed".to_owned(),
@@ -67,6 +67,10 @@ fn flag_lines(flag: &FlagLine, now: Timestamp, zone: &TimeZone) -> String {
         relative(flag.since, now),
         line(owner, 60)
     ));
+    if !others.is_empty() {
+        let words: Vec<String> = others.iter().map(|other| other_flag(other)).collect();
+        text.push_str(&format!("           also {}\n", words.join(", ")));
+    }
     for said in &flag.said {
         text.push_str(&format!("           {}\n", show_explain::answer(said, now, zone)));
     }
@@ -74,6 +78,11 @@ fn flag_lines(flag: &FlagLine, now: Timestamp, zone: &TimeZone) -> String {
         text.push_str(&format!("           {}\n", line(link, 300)));
     }
     text
+}
+
+fn other_flag(flag: &FlagLine) -> String {
+    let severity = if flag.dismissed { "dismissed" } else { flag.severity.word() };
+    format!("{} ({severity})", flag.rule)
 }
 
 /// Is everything seen, decided and shown.

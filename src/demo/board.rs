@@ -1,4 +1,4 @@
-//! The live board: open flags, worst first, in a terminal; one line per new flag where there is none.
+//! The live board: flagged cases, worst first, in a terminal; one line per case and severity where there is none.
 
 use crate::desk::{Answer, Ask, Desk, FlagLine, List};
 use crossterm::style::{Color, Stylize as _};
@@ -9,17 +9,17 @@ use std::collections::HashSet;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
-/// Flags that fit the board.
+/// Cases that fit the board.
 const ROWS_MAX: usize = 14;
 
-/// Flags looked at for the next plain lines.
+/// Cases looked at for the next plain lines.
 const LINES_MAX: usize = 100;
 
 /// Shows flags on standard output.
 pub struct Board {
     desk: Arc<Desk>,
     terminal: bool,
-    told: HashSet<(String, String, Severity)>,
+    told: HashSet<(String, Severity)>,
     rows_drawn: u16,
     said_at: Option<Timestamp>,
 }
@@ -58,8 +58,9 @@ impl Board {
             self.said_at = Some(progress.now);
             writeln!(out, "-- {}", head(list, progress))?;
         }
-        for flag in list.flags.iter().filter(|flag| !flag.dismissed && flag.severity >= Severity::Candidate) {
-            if self.told.insert((flag.number.clone(), flag.rule.clone(), flag.severity)) {
+        let worst = list.by_case().into_iter().map(|(worst, _)| worst);
+        for flag in worst.filter(|flag| !flag.dismissed && flag.severity >= Severity::Candidate) {
+            if self.told.insert((format!("{}/{}", flag.source, flag.number), flag.severity)) {
                 writeln!(out, "{}  {}", stamp(flag.since), line(flag, list.now))?;
             }
         }
@@ -74,9 +75,11 @@ impl Board {
         }
         execute!(out, terminal::Clear(terminal::ClearType::FromCursorDown))?;
         writeln!(out, "{}", cut(&head(list, progress), width).bold())?;
-        let shown: Vec<_> = list.flags.iter().filter(|flag| !flag.dismissed).take(ROWS_MAX).collect();
-        for flag in &shown {
-            writeln!(out, "{}", cut(&line(flag, list.now), width).with(color(flag.severity)))?;
+        let mut shown = list.by_case();
+        shown.retain(|(worst, _)| !worst.dismissed);
+        shown.truncate(ROWS_MAX);
+        for (worst, _) in &shown {
+            writeln!(out, "{}", cut(&line(worst, list.now), width).with(color(worst.severity)))?;
         }
         self.rows_drawn = shown.len() as u16 + 1;
         out.flush()

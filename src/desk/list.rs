@@ -8,7 +8,8 @@ use dutyd_core::policy::PolicySet;
 use dutyd_core::state::{CaseState, Override};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 /// The open flags at one instant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +41,24 @@ pub struct FlagLine {
     pub said: Vec<Override>,
     /// When the nearest running clock of the case ends.
     pub due_at: Option<Timestamp>,
+}
+
+impl List {
+    /// Each case once, in the order of its worst flag: that flag and the others.
+    pub fn by_case(&self) -> Vec<(&FlagLine, Vec<&FlagLine>)> {
+        let mut cases: Vec<(&FlagLine, Vec<&FlagLine>)> = Vec::new();
+        let mut places: HashMap<_, usize> = HashMap::new();
+        for flag in &self.flags {
+            match places.entry((&flag.source, &flag.number)) {
+                Entry::Occupied(place) => cases[*place.get()].1.push(flag),
+                Entry::Vacant(place) => {
+                    place.insert(cases.len());
+                    cases.push((flag, Vec::new()));
+                }
+            }
+        }
+        cases
+    }
 }
 
 impl Desk {

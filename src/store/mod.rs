@@ -135,7 +135,7 @@ pub trait Store: Send + Sync {
     /// All states in the order they were first seen, a page at a time: those after `after`.
     async fn states(&self, after: i64, max: usize) -> Result<Vec<StateRow>>;
 
-    /// Open flags, worst first.
+    /// The flags of the worst `max` cases, worst first.
     async fn open_flags(&self, max: usize) -> Result<Vec<FlagRow>>;
 
     /// The facts around a case, as an evaluation would read them, without `blind_since`.

@@ -71,9 +71,12 @@ pub fn open_flags(db: &Connection, max: usize) -> Result<Vec<FlagRow>> {
         .prepare_cached(
             "SELECT flag.case_id, source.name, vendor_id, number, rule, severity, raised_at, episode, why,
                dismissed, due.ready_at
-             FROM flag JOIN cases ON cases.id = flag.case_id JOIN source ON source.id = cases.source
+             FROM (SELECT case_id, max(iif(dismissed, -1, severity)) AS worst, min(raised_at) AS first
+                   FROM flag GROUP BY case_id ORDER BY worst DESC, first LIMIT ?1) AS chosen
+             JOIN flag USING (case_id)
+             JOIN cases ON cases.id = flag.case_id JOIN source ON source.id = cases.source
              LEFT JOIN due ON due.case_id = flag.case_id
-             ORDER BY severity DESC, raised_at LIMIT ?1",
+             ORDER BY severity DESC, raised_at",
         )?
         .query_map([max], |row| {
             Ok(FlagRow {
