@@ -193,6 +193,24 @@ fn extreme(dice: &mut Dice, ics: &str) -> String {
     if dice.one_in(3) { ics.replace("PT2H", "P99999999W") } else { ics }
 }
 
+/// G17. Found by hand: 200 recurrences that never come true took three seconds.
+#[test]
+fn a_calendar_of_very_many_recurrences_is_refused_before_they_are_expanded() {
+    let calendar = |count: usize| {
+        let event = "BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:19000101\r\nRRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30\r\nEND:VEVENT\r\n";
+        let day = "BEGIN:VEVENT\r\nDTSTART;VALUE=DATE:20260101\r\nEND:VEVENT\r\n";
+        let text = format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}{day}END:VCALENDAR\r\n", event.repeat(count));
+        let files = [
+            PolicyFile { name: "calendars.toml".to_owned(), text: CALENDAR.to_owned() },
+            PolicyFile { name: "holidays.ics".to_owned(), text },
+        ];
+        Policy::load(&files).map(|_| ())
+    };
+    assert!(calendar(3).is_ok());
+    let refused = calendar(51).expect_err("too many");
+    assert!(refused.iter().any(|problem| problem.message.contains("50 recurring")), "{refused:?}");
+}
+
 /// G17
 #[tokio::test]
 async fn a_damaged_cursor_is_followed_or_begun_anew() {
