@@ -127,7 +127,7 @@ fn within_tick(position: &Position, scan: Scan, turn: &Turn, config: &Config) ->
 /// index. Without a clock the lag is taken off what was seen.
 fn finished(position: &Position, scan: &Scan, config: &Config) -> Position {
     let lag_ms = i64::from(config.lag_seconds) * 1_000;
-    let settled = scan.began_ms.unwrap_or(scan.seen_ms) - lag_ms;
+    let settled = scan.began_ms.unwrap_or(scan.seen_ms).saturating_sub(lag_ms);
     Position { floor_ms: position.floor_ms.max(scan.seen_ms.min(settled)), scan: None }
 }
 
@@ -143,7 +143,7 @@ fn tick(flavour: Flavour) -> i64 {
 pub fn begin(position: &Position, config: &Config) -> Scan {
     let overlap_ms = i64::from(config.overlap_seconds) * 1_000;
     let least = config.read_from.map_or(0, |from| from.as_millisecond());
-    let from_ms = (position.floor_ms - overlap_ms).max(least);
+    let from_ms = position.floor_ms.saturating_sub(overlap_ms).max(least);
     Scan {
         began_ms: None,
         from_ms: from_ms - from_ms.rem_euclid(tick(config.flavour)),
