@@ -66,16 +66,27 @@ fn row_line(row: &AuditRow, zone: &TimeZone) -> String {
     format!("{:>8}  {}  {kind:<10} {case}{}\n", row.seq, instant(row.at, zone), line(&said, SAID_MAX))
 }
 
-/// A row's content in words: of a decision its reason, of the rest its members, in their order.
+/// A row's content in words: of a decision its reason, of a write what was written, of the rest its members.
 fn sentence(said: &Value) -> String {
     let word = |key: &str| said[key].as_str();
     match (word("kind"), word("rule"), word("severity"), word("why")) {
         (Some(kind), Some(rule), Some(severity), Some(why)) => format!("{kind} {rule}, {severity}: {why}"),
+        _ if said["want"].is_object() => {
+            let (outcome, slot) = (word("outcome").unwrap_or("?"), word("slot").unwrap_or("?"));
+            let because = word("because").map(|because| format!(" ({because})")).unwrap_or_default();
+            format!("{outcome} {slot}: {}{because}", wanted(&said["want"]))
+        }
         _ => {
             let members = said.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
             members.map(|(key, value)| format!("{key} {}", plain(value))).collect::<Vec<_>>().join(", ")
         }
     }
+}
+
+/// The sentence, the note, or the severity of the mark.
+fn wanted(want: &Value) -> String {
+    let text = want["why"].as_str().or(want["note"]["body"].as_str()).or(want["mark"]["severity"].as_str());
+    text.unwrap_or("nothing of ours").to_owned()
 }
 
 fn plain(value: &Value) -> String {

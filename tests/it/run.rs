@@ -231,3 +231,25 @@ async fn a_second_daemon_on_the_same_database_is_refused_and_without_one_the_dat
     let status: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
     assert_eq!((&status["running"], &status["counts"]["cases"]), (&Value::from(false), &Value::from(12)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_is_forgotten_on_order_and_the_audit_log_holds() {
+    let daemon = daemon(&[]).await;
+    daemon.told("READY=1");
+    daemon.until(&["list"], |list| list["flags"].as_array().is_some_and(|flags| !flags.is_empty()));
+    let list = daemon.json(&["list"]);
+    let customer = list["flags"][0]["customer"].as_str().expect("a customer").to_owned();
+    let said = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let asked = daemon.ask(&["erase", &customer]);
+    assert_eq!(asked.status.code(), Some(0), "{asked:?}");
+    assert!(said(&asked).contains("Nothing was erased"), "{asked:?}");
+    let erased = daemon.ask(&["erase", &customer, "--yes"]);
+    assert!(said(&erased).contains("are forgotten"), "{erased:?}");
+    let verified = daemon.json(&["audit", "verify"]);
+    assert_eq!(verified["faults"], serde_json::json!([]), "{verified}");
+    assert!(verified["erased"].as_u64().expect("a count") > 0, "{verified}");
+    let head = verified["head"].as_str().expect("a hash");
+    assert_eq!(daemon.ask(&["audit", "verify", "--head", head]).status.code(), Some(0));
+    assert_eq!(daemon.ask(&["audit", "verify", "--head", "00"]).status.code(), Some(1));
+    assert_eq!(daemon.ask(&["erase", "Nobody At All", "--yes"]).status.code(), Some(1));
+}
