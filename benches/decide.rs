@@ -7,7 +7,7 @@ use dutyd::config::shipped;
 use dutyd_core::around::{Around, GroupFacts};
 use dutyd_core::case::{Case, CaseChange, CaseKey, Party, Priority, Revision, SeenMarks, Status};
 use dutyd_core::decide::decide;
-use dutyd_core::policy::{Policy, PolicySet};
+use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
 use dutyd_core::state::News;
 use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
 use dutyd_core::{SignedDuration, Timestamp};
@@ -19,12 +19,62 @@ const CALLS: u32 = 2_000;
 const ROUNDS: usize = 9;
 
 fn main() {
-    let policy = Policy::load(&shipped::policy()).expect("the shipped policy is right");
+    measure("shipped policy", shipped::policy());
+    measure("shipped policy, enlarged", enlarged(50));
+    heaviest();
+}
+
+/// The shipped policy with rules of its own told again under other names, up to so many.
+fn enlarged(rules_max: usize) -> Vec<PolicyFile> {
+    let mut files = shipped::policy();
+    let shipped = Policy::load(&files).expect("the shipped policy is right");
+    let is_rules = |file: &&mut PolicyFile| file.text.contains("[[rules]]");
+    let file = files.iter_mut().find(is_rules).expect("a file of rules");
+    let rules: Vec<String> = file
+        .text
+        .split("\n[[rules]]\n")
+        .skip(1)
+        .map(|rule| rule.split("\n[[rules.examples]]").next().unwrap_or_default().to_owned())
+        .collect();
+    for (index, rule) in rules.iter().cycle().take(rules_max - shipped.rules.len()).enumerate() {
+        let renamed = rule.replacen("name = \"", &format!("name = \"again-{index}-"), 1);
+        file.text.push_str(&format!("\n[[rules]]\n{renamed}\n"));
+    }
+    files
+}
+
+/// The most expensive conditions that are allowed, on lists as long as are read.
+fn heaviest() {
+    const CONDITIONS: [&str; 3] = [
+        "case.tags.exists(a, case.tags.exists(b, a == b && a.contains(case.tier)))",
+        "case.tags.all(a, size(case.tags.filter(b, b != a)) > 0)",
+        "case.tags.exists(a, a.matches(\"(x+x+)+y\"))",
+    ];
+    println!("the heaviest conditions allowed, 100 tags of 200 letters, milliseconds per decision:");
+    for condition in CONDITIONS {
+        let text = format!("[[rules]]\nname = \"heavy\"\nseverity = \"watch\"\nwhen = '''{condition}'''\n");
+        let Ok(policy) = Policy::load(&[PolicyFile { name: "heavy.toml".to_owned(), text }]) else {
+            println!("  refused: {condition}");
+            continue;
+        };
+        let policies = PolicySet { current: Arc::new(policy), ..PolicySet::default() };
+        let mut change = change(1);
+        change.case.tags = (0..100).map(|index| format!("{index:03}{}", "x".repeat(197))).collect();
+        let state = decide(&policies, None, &around(), &[News::Change(Box::new(change))], start())
+            .expect("a case")
+            .state;
+        let spent = median_of(20, || {
+            black_box(decide(&policies, Some(&state), &around(), &[], start()));
+        });
+        println!("  {:>7.3} {condition}", spent / 1_000.0);
+    }
+}
+
+fn measure(what: &str, files: Vec<PolicyFile>) {
+    let policy = Policy::load(&files).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let rules = policy.rules.len();
     let policies = PolicySet { current: Arc::new(policy), ..PolicySet::default() };
-    println!(
-        "decide, shipped policy ({rules} rules), microseconds per call, median of {ROUNDS} rounds of {CALLS}:"
-    );
+    println!("decide, {what} ({rules} rules), microseconds per call, median of {ROUNDS} rounds of {CALLS}:");
     for events in [20, 50] {
         let news = [News::Change(Box::new(change(events)))];
         let around = around();
@@ -40,13 +90,18 @@ fn main() {
     }
 }
 
+fn median(call: impl FnMut()) -> f64 {
+    median_of(CALLS, call)
+}
+
+/// Microseconds per call.
 #[allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn median(mut call: impl FnMut()) -> f64 {
+fn median_of(calls: u32, mut call: impl FnMut()) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let begun = std::time::Instant::now();
-            (0..CALLS).for_each(|_| call());
-            begun.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
+            (0..calls).for_each(|_| call());
+            begun.elapsed().as_secs_f64() * 1e6 / f64::from(calls)
         })
         .collect();
     rounds.sort_by(f64::total_cmp);

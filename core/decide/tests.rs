@@ -10,6 +10,9 @@ use jiff::ToSpan;
 use proptest::prelude::*;
 use std::sync::Arc;
 
+mod answers;
+mod notes;
+
 const RULES: &str = r#"
 [[rules]]
 name = "urgent"

@@ -100,7 +100,7 @@ impl<'f> Reader<'f> {
         let missing = error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
         let remedy = match missing {
             Some(missing) => format!("add `{missing}`: {}", described(schema, missing)),
-            None => "see docs/POLICY.md for what stands here".to_owned(),
+            None => written(error.message()).to_owned(),
         };
         self.problem(at, error.message().to_owned(), remedy);
     }
@@ -137,6 +137,25 @@ impl<'f> Reader<'f> {
             None => format!("known keys: {}", known.keys().cloned().collect::<Vec<_>>().join(", ")),
         };
         self.problem(at, format!("unknown key `{name}` in {what}"), remedy);
+    }
+}
+
+/// How a value of the expected kind is written.
+fn written(message: &str) -> &'static str {
+    let expected = message.rsplit_once("expected ").map_or("", |(_, expected)| expected);
+    match expected {
+        text if text.starts_with("a string") || text.ends_with("string") => {
+            "write it in quotes, as in \"30m\" or \"gold\""
+        }
+        list if list.starts_with("a sequence") => "write a list, as in [\"a\", \"b\"]",
+        table if table.starts_with("a map") || table.starts_with("struct") => {
+            "write a table, as in { key = \"value\" }"
+        }
+        truth if truth.starts_with("a boolean") => "write true or false, without quotes",
+        number if ["u", "i", "f"].iter().any(|kind| number.starts_with(kind)) => {
+            "write a plain number, without quotes"
+        }
+        _ => "see docs/POLICY.md for what stands here",
     }
 }
 

@@ -121,6 +121,7 @@ fn check_covers(reader: &mut Reader<'_>, doc: &RuleDoc, known: &[&str]) {
 fn suggestion(name: &str, known: &[&str]) -> String {
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "the policy has no rule yet; add one".to_owned(),
         None => format!("known rules: {}", known.join(", ")),
     }
 }

@@ -121,7 +121,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "6:13",
         "did you mean `after`?",
     ),
-    ("[[rules]]\nname = 7", "invalid type: integer `7`, expected a string", "2:8", "docs/POLICY.md"),
+    ("[[rules]]\nname = 7", "invalid type: integer `7`, expected a string", "2:8", "write it in quotes"),
     (
         "[[rules]]\nname = \"Waiting Long\"\nseverity = \"watch\"\nwhen = \"case.urgent\"",
         "`Waiting Long` is not a name for a rule",

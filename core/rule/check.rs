@@ -66,6 +66,9 @@ impl Compiler<'_> {
                 (Type::Seconds, _) | (_, Type::Seconds) => {
                     "write time spans as `minutes(30)`, `hours(4)` or `days(2)`, and compare them with readings such as `idle.wall`"
                 }
+                (Type::Text, Type::Number) if b.is_constant() => {
+                    "a text is compared with a text in quotes, as in `case.tier == \"gold\"`"
+                }
                 (Type::Number, Type::Text) | (Type::Text, Type::Number) => {
                     "take the quotes off the number, or compare the raw word, as in `case.priority_raw == \"High\"`"
                 }
@@ -123,12 +126,29 @@ impl Compiler<'_> {
         self.fault(tree, format!("`{}` {message}", write(tree)), limits);
     }
 
+    /// One atom.
     pub(super) fn afford(&mut self, tree: &IdedExpr, typed: &Typed) {
+        self.cost = self.cost.saturating_add(typed.cost);
         if typed.cost > COST_MAX {
             self.fault(
                 tree,
                 format!("this takes up to {} steps, at most {COST_MAX} are allowed", typed.cost),
                 "ask for elements with `in`, or loop over one list only",
+            );
+        }
+    }
+
+    /// All atoms together.
+    pub(super) fn afford_all(&mut self, tree: &IdedExpr) {
+        if self.cost > COST_MAX && self.faults.is_empty() {
+            let message = format!(
+                "the condition takes up to {} steps in all, at most {COST_MAX} are allowed",
+                self.cost
+            );
+            self.fault(
+                tree,
+                message,
+                "ask for elements with `in`, or split the condition into several rules",
             );
         }
     }

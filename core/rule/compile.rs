@@ -35,8 +35,10 @@ pub fn compile(source: &str, scope: Scope, names: &Names) -> Result<Condition, V
             atoms: Vec::new(),
             atom_places: Vec::new(),
             variables: Vec::new(),
+            cost: 0,
         };
         let skeleton = compiler.skeleton(&tree);
+        compiler.afford_all(&tree);
         compiler.check_together(&skeleton);
         if compiler.faults.is_empty() {
             Ok(Condition::new(source, skeleton, compiler.atoms))
@@ -86,6 +88,8 @@ pub(super) struct Compiler<'a> {
     pub(super) atom_places: Vec<usize>,
     /// Names of loop variables in force, with their types and bounds of their lists.
     pub(super) variables: Vec<(String, Type, usize)>,
+    /// Steps of all atoms so far.
+    pub(super) cost: usize,
 }
 
 impl Compiler<'_> {

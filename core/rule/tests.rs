@@ -249,7 +249,7 @@ const REFUSED: &[(&str, usize, &str, &str)] = &[
     ("case.tags", 0, "this is a list of texts", "in case.tags"),
     ("case.title", 0, "this is a text", "compare it"),
     ("case.priority == \"High\"", 0, "a number is compared with a text", "take the quotes off"),
-    ("case.tier > 3", 0, "a text is compared with a number", ""),
+    ("case.tier > 3", 0, "a text is compared with a number", "in quotes"),
     ("case.status == \"opened\"", 0, "`case.status` is never \"opened\"", "did you mean \"open\"?"),
     ("case.status in [\"new\", \"waiting\"]", 15, "is never \"waiting\"", "pending"),
     ("case.priority < 1", 0, "can never hold", "between 1 and 255"),

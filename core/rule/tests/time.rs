@@ -237,7 +237,8 @@ proptest! {
     }
 }
 
-fn cases(ordinary: u32) -> u32 {
+/// `PROPTEST_CASES` asks for a longer run.
+pub fn cases(ordinary: u32) -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(ordinary)
 }
 
