@@ -9,6 +9,7 @@ mod evaluate;
 mod pull;
 mod retry;
 mod source;
+mod spoiled;
 mod sweep;
 mod tell;
 

@@ -2,6 +2,7 @@
 
 use super::retry::{self, read_again};
 use super::source::{Source, Way};
+use super::spoiled::Records;
 use super::{EngineError, Shared, Tick, Unit, lock};
 use crate::clock::Wake;
 use crate::store::{
@@ -9,7 +10,7 @@ use crate::store::{
     seal_change, seal_news,
 };
 use async_trait::async_trait;
-use dutyd_connectors::{ConnectorError, Cursor, Fetched, Page};
+use dutyd_connectors::{ConnectorError, Cursor, Fetched, Page, Quarantined};
 use dutyd_core::case::{CaseChange, CaseKey};
 use dutyd_core::policy::PolicySet;
 use dutyd_core::state::News;
@@ -61,6 +62,7 @@ pub struct Pull {
     shared: Arc<Shared>,
     source: Arc<Source>,
     scan: Mutex<Option<Scan>>,
+    records: Mutex<Records>,
 }
 
 impl Pull {
@@ -70,6 +72,7 @@ impl Pull {
             shared: shared.clone(),
             source: source.clone(),
             scan: Mutex::default(),
+            records: Mutex::default(),
         }
     }
 }
@@ -144,6 +147,22 @@ impl Pull {
         Ok(half)
     }
 
+    /// Whether so many records are bad that it is not the records. Nothing of them is kept then; the source rests and is
+    /// tried again.
+    fn halts(&self, good: usize, bad: &[&Quarantined], now: Timestamp) -> Option<Timestamp> {
+        if !lock(&self.records).are_spoiled_by(good, bad.len()) {
+            return None;
+        }
+        let (source, until) = (&self.source.setup.name, retry::after(now, retry::PROBE));
+        let because = bad.first().map_or("", |record| record.reason.as_str());
+        let reason = format!("more than a fifth of the last 100 records, the last because {because}");
+        tracing::error!(%source, %until,
+            "source halted, nothing of it is taken in: it sends what cannot be understood: {reason}");
+        let error = ConnectorError::Malformed { where_: "its records".to_owned(), reason };
+        self.source.failed(Way::Reading, &error, until);
+        Some(until)
+    }
+
     async fn read_page(&self, lease: &SourceLease, now: Timestamp) -> Result<Half, EngineError> {
         let begun = lock(&self.scan).is_some();
         if let Some(at) = self.source.poll_at().filter(|at| !begun && *at > now) {
@@ -160,6 +179,10 @@ impl Pull {
                 }
             }
         };
+        let bad: Vec<&Quarantined> = page.quarantined.iter().collect();
+        if let Some(until) = self.halts(page.changes.len() + page.hints.len(), &bad, now) {
+            return Ok(Half { until: Some(until), ..Half::default() });
+        }
         self.source.succeeded(Way::Reading);
         let (next, more) = (page.next.clone(), page.more);
         let stuck = more && next == from;
@@ -339,7 +362,12 @@ impl Pull {
 
     async fn sorted_batch(&self, batch: Batch, now: Timestamp) -> Result<Vec<FetchedCase>, EngineError> {
         let quiet_until = self.source.quiet_until(Way::Reading, now);
+        let halted_until = match &batch.answer {
+            Answer::Told(Ok(fetched)) => self.halts_at(fetched, now),
+            _ => None,
+        };
         let later = match batch.answer {
+            Answer::Told(Ok(_)) if let Some(until) = halted_until => until,
             Answer::Told(Ok(fetched)) => {
                 // One that was under way when another was told to wait ends no waiting.
                 if quiet_until.is_none() {
@@ -352,6 +380,16 @@ impl Pull {
         };
         let put_off = |hint| FetchedCase { hint, result: FetchResult::Later(later) };
         Ok(batch.hints.into_iter().map(put_off).collect())
+    }
+
+    fn halts_at(&self, fetched: &[Fetched], now: Timestamp) -> Option<Timestamp> {
+        let bad = fetched.iter().filter_map(|one| match one {
+            Fetched::Quarantined(_, record) => Some(record),
+            _ => None,
+        });
+        let bad: Vec<&Quarantined> = bad.collect();
+        let good = fetched.iter().filter(|one| matches!(one, Fetched::Case(_))).count();
+        self.halts(good, &bad, now)
     }
 
     /// One result per hint. What the vendor did not answer for is asked again.

@@ -160,18 +160,18 @@ impl Connector for Double {
 }
 
 /// An engine over one scripted source.
-struct Stage {
+pub struct Stage {
     _directory: tempfile::TempDir,
-    store: Arc<SqliteStore>,
-    clock: Arc<HandClock>,
-    double: Arc<Double>,
-    engine: Engine,
+    pub store: Arc<SqliteStore>,
+    pub clock: Arc<HandClock>,
+    pub double: Arc<Double>,
+    pub engine: Engine,
     units: Vec<Arc<dyn Unit>>,
     _policy: watch::Sender<Arc<PolicySet>>,
 }
 
 impl Stage {
-    async fn new(mode: Mode) -> Self {
+    pub async fn new(mode: Mode) -> Self {
         Self::with(mode, 1_000).await
     }
 
@@ -216,7 +216,7 @@ impl Stage {
     }
 
     /// Ticks all units until none has anything to do now.
-    async fn settle(&self) {
+    pub async fn settle(&self) {
         for _ in 0..100 {
             let mut worked = false;
             for unit in &self.units {

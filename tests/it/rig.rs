@@ -158,6 +158,20 @@ impl Rig {
         store.states(0, 1_000).await.expect("states").into_iter().map(|row| row.key.id).collect()
     }
 
+    /// A second source, of another vendor.
+    pub fn add_zendesk(&self) {
+        let vendor = &self.sandbox.endpoints()["zendesk"];
+        let word = |key: &str| vendor[key].as_str().expect(key).to_owned();
+        std::fs::write(self.file("cred/zendesk"), word("client_secret")).expect("a secret");
+        let source = format!(
+            "[secrets]\nclient = {{ credential = \"zendesk\" }}\n[zendesk]\norigin = {:?}\n\
+             [zendesk.sign_in.oauth]\nclient_id = {:?}\nclient_secret = \"client\"\n",
+            word("base_url"),
+            word("client_id")
+        );
+        std::fs::write(self.file("connectors/zendesk.toml"), source).expect("a source");
+    }
+
     /// All callers ring until `each` deliveries were tried or the daemon is gone.
     pub async fn hammer(&self, round: &str, callers: usize, each: usize, cases: &[String]) -> Hammered {
         let mut running = JoinSet::new();

@@ -4,6 +4,7 @@
  *   SHIM_IMAGE dir   keeps there what a power cut would leave: what was synced, nothing else
  *   SHIM_CUT n       the nth sync is the last moment of the power; SHIM_SEED chooses what else reached the disk
  *   SHIM_LIES 1      syncs keep nothing: shows that a test would notice
+ *   SHIM_SLOW n      a sync of a file takes n milliseconds longer
  *   SHIM_EIO n       the nth sync of a file fails
  *   SHIM_ROOM file   a shared number: bytes that the files may have together; beyond it ENOSPC
  *   SHIM_CLOCK file  a shared number: nanoseconds that the wall clock is ahead
@@ -37,7 +38,7 @@ struct change { char from[PATH_MAX], to[PATH_MAX]; };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char root[PATH_MAX], image[PATH_MAX];
 static size_t root_length;
-static long cut_at, fail_at, lies, syncs, file_syncs;
+static long cut_at, fail_at, slow, lies, syncs, file_syncs;
 static uint64_t dice;
 static volatile int64_t *room, *ahead;
 static int64_t used;
@@ -82,6 +83,7 @@ __attribute__((constructor)) static void start(void) {
     root_length = strlen(root);
     cut_at = number("SHIM_CUT");
     fail_at = number("SHIM_EIO");
+    slow = number("SHIM_SLOW");
     lies = number("SHIM_LIES");
     dice = (uint64_t)number("SHIM_SEED") * 2654435761u + 1;
     room = shared("SHIM_ROOM");
@@ -201,6 +203,7 @@ static int sync_with(int (*real)(int), int fd) {
     syncs++;
     /* SQLite goes on when a folder cannot be synced: the file's own sync brings its name along. */
     file_syncs += is_file;
+    if (is_file && slow) usleep((useconds_t)slow * 1000);
     int result = 0;
     if (is_file && file_syncs == fail_at) {
         /* As Linux does: what could not be written counts as clean from now on. */
