@@ -9,14 +9,15 @@ mod post;
 mod token;
 
 pub use address::{Origin, is_loopback};
+pub use budget::Allowance;
 pub use client::{client, post_json};
 pub use post::{Door, PostError, channel_address};
+pub use token::{Token, TokenKeeper, TokenSignIn, Unsigned};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use async_trait::async_trait;
 use base64::Engine as _;
-use budget::Allowance;
 use bytes::BytesMut;
 use dutyd_connectors::transport::SignIn;
 use dutyd_connectors::{Budget, Connector, Lane, Method, Request, Response, Transport, TransportError};
@@ -27,7 +28,6 @@ use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use token::{Token, TokenKeeper, TokenSignIn, Unsigned};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Until the connection stands.
@@ -225,14 +225,9 @@ impl HttpTransport {
             self.allowance.told(budget);
             self.metrics.vendor_budget(&self.source, &budget);
         }
-        let Some(date) = response.header("date").and_then(|text| rfc2822::parse(text).ok()) else { return };
-        let middle = sent_at + self.clock.now().duration_since(sent_at) / 2;
-        // The header is cut to the second, so its middle is the best guess.
-        let told = date.timestamp() + SignedDuration::from_millis(500);
-        let offset = told.duration_since(middle);
-        let counted = if offset.abs() < OFFSET_MIN { SignedDuration::ZERO } else { offset };
-        let counted_ms = i64::try_from(counted.as_millis()).unwrap_or(0);
-        self.offset_ms.store(counted_ms, Ordering::Relaxed);
+        if let Some(offset) = clock_offset(response, (sent_at, self.clock.now()), self.offset()) {
+            self.offset_ms.store(i64::try_from(offset.as_millis()).unwrap_or(0), Ordering::Relaxed);
+        }
     }
 }
 
@@ -253,6 +248,25 @@ impl Unsigned for HttpTransport {
     async fn send_unsigned(&self, request: Request) -> Result<Response, TransportError> {
         self.exchange(&request, None).await
     }
+}
+
+/// How far the vendor's clock is ahead of ours, by the `Date` of an answer that was asked for and came at these instants
+/// of ours. What is `known` stands as long as the answer does not contradict it. `None`: the answer does not tell.
+pub fn clock_offset(
+    response: &Response,
+    (sent_at, came_at): (Timestamp, Timestamp),
+    known: SignedDuration,
+) -> Option<SignedDuration> {
+    let date = rfc2822::parse(response.header("date")?).ok()?;
+    // The header is cut to the second, so its middle is the best guess.
+    let told = date.timestamp() + SignedDuration::from_millis(500);
+    // The vendor looked at its clock at some instant in between.
+    let (least, most) = (told.duration_since(came_at), told.duration_since(sent_at));
+    if least - OFFSET_MIN < known && known < most + OFFSET_MIN {
+        return Some(known);
+    }
+    // Of what is possible the least: nothing may be early by the vendor's time.
+    Some(if least.abs() < OFFSET_MIN { SignedDuration::ZERO } else { least })
 }
 
 fn method(method: Method) -> reqwest::Method {

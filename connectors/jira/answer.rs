@@ -15,6 +15,10 @@ const EXCERPT_MAX: usize = 500;
 pub fn accepted(response: Response, writing: bool, now: Timestamp) -> Result<Response, ConnectorError> {
     signed_in(&response)?;
     match response.status {
+        // A page for people says nothing of what became of a write.
+        200..=299 if writing && is_page(&response) => {
+            Err(ConnectorError::Unknown { reason: "a page for people instead of an answer".to_owned() })
+        }
         200..=299 => Ok(response),
         _ => Err(refusal(&response, writing, now)),
     }

@@ -168,7 +168,7 @@ impl Sandbox {
             pace: Pace::new(options.pace),
             vendors,
             coalesce: Mutex::new(SignedDuration::from_secs(options.coalesce_seconds)),
-            post: Post::new()?,
+            post: Post::default(),
             life: tokio::sync::Mutex::new(Life {
                 script: Some(script),
                 ends_at: options.ends_at,

@@ -30,6 +30,11 @@ const BATCHES_MAX: usize = 16;
 /// As long as cases come in bulk, those that only their neighbours make due wait so long at most: each of the others
 /// would make them due again.
 const REST_MAX: SignedDuration = SignedDuration::from_secs(60);
+/// After a start or a jump of our clock nothing is judged before the vendors have told the time; those that have not
+/// within this are left out.
+const HEARD_WITHIN: SignedDuration = SignedDuration::from_secs(20);
+/// The vendors' clocks are looked at again when they have moved by so many seconds against ours.
+const CLOCKS_APART: i64 = 5;
 /// A case whose stored state cannot be read is looked at again after this.
 const UNREADABLE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -38,6 +43,8 @@ pub struct Evaluate {
     shared: Arc<Shared>,
     /// The policy that the open cases were last made due for.
     woken_for: Mutex<Option<String>>,
+    /// The vendors' clocks by which what is due was derived: seconds ahead of ours, where not together.
+    clocks: Mutex<Option<BTreeMap<String, i64>>>,
     threads: usize,
     /// Since when those that only neighbours make due wait.
     resting_since: Mutex<Option<Timestamp>>,
@@ -46,7 +53,13 @@ pub struct Evaluate {
 impl Evaluate {
     pub fn new(shared: &Arc<Shared>) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { shared: shared.clone(), woken_for: Mutex::default(), threads, resting_since: Mutex::default() }
+        Self {
+            shared: shared.clone(),
+            woken_for: Mutex::default(),
+            clocks: Mutex::default(),
+            threads,
+            resting_since: Mutex::default(),
+        }
     }
 
     /// A changed policy makes every open case due, and so does sight regained after cases were judged blind.
@@ -59,7 +72,34 @@ impl Evaluate {
         if self.shared.rejudge.swap(false, Ordering::Relaxed) {
             self.shared.store.wake_all(&format!("{id}+seen again"), now).await?;
         }
+        let clocks = self.clocks();
+        if super::lock(&self.clocks).as_ref() != Some(&clocks) {
+            self.shared.store.note_clocks(&format!("{clocks:?}"), now).await?;
+            *super::lock(&self.clocks) = Some(clocks);
+        }
         Ok(())
+    }
+
+    fn clocks(&self) -> BTreeMap<String, i64> {
+        let known = super::lock(&self.clocks).clone().unwrap_or_default();
+        let ahead = |(name, source): (&String, &Arc<Source>)| {
+            let (told, before) = (source.offset().as_secs(), known.get(name).copied().unwrap_or(0));
+            let counted = if (told - before).abs() < CLOCKS_APART { before } else { told };
+            (counted != 0).then(|| (name.clone(), counted))
+        };
+        self.shared.sources.iter().filter_map(ahead).collect()
+    }
+
+    fn is_unheard(&self, case: &DueCase) -> bool {
+        let source = self.shared.sources.get(&case.key.source);
+        source.is_some_and(|source| source.unheard_since().is_some())
+    }
+
+    /// Until when the vendors are given time to tell the time.
+    fn listens_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let unheard = self.shared.sources.values().filter_map(|source| source.unheard_since());
+        let until = unheard.map(|since| super::retry::after(since, HEARD_WITHIN)).max();
+        until.filter(|until| *until > now)
     }
 }
 
@@ -71,6 +111,9 @@ impl Unit for Evaluate {
 
     async fn tick(&self) -> Result<Tick, EngineError> {
         let (now, store) = (self.shared.now(), &self.shared.store);
+        if let Some(until) = self.listens_until(now) {
+            return Ok(Tick::Idle { until: Some(until) });
+        }
         let policies = self.shared.policy.borrow().clone();
         self.wake_if_changed(&policies, now).await?;
         let resting_until = self.resting_until(now);
@@ -145,7 +188,9 @@ impl Evaluate {
         Ok(())
     }
 
-    async fn judge(&self, bench: &Arc<Bench>, due: DueBatch) -> Result<Vec<Judged>, EngineError> {
+    async fn judge(&self, bench: &Arc<Bench>, mut due: DueBatch) -> Result<Vec<Judged>, EngineError> {
+        // Their leases lapse, and they are offered again.
+        due.cases.retain(|case| !self.is_unheard(case));
         let threads = self.threads.min(due.cases.len().div_ceil(PER_THREAD_MIN));
         let bench = bench.clone();
         tokio::task::spawn_blocking(move || judge_all(&bench, &due.cases, threads))

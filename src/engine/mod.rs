@@ -126,7 +126,8 @@ impl Engine {
     /// Takes up where the store stands. Fails only if the store does.
     pub async fn new(setup: Setup) -> Result<Self, EngineError> {
         let dice = Dice::new(setup.seed);
-        let known = setup.store.sources(setup.clock.now()).await?;
+        let now = setup.clock.now();
+        let known = setup.store.sources(now).await?;
         let mut bells = Bells::default();
         let mut sources = BTreeMap::new();
         for source in setup.sources {
@@ -134,7 +135,7 @@ impl Engine {
             bells.pull.insert(name.clone(), Wake::default());
             bells.deliver.insert(name.clone(), Wake::default());
             let row = known.iter().find(|row| row.source == name);
-            sources.insert(name, Arc::new(Source::new(source, dice.token(), row)));
+            sources.insert(name, Arc::new(Source::new(source, dice.token(), row, now)));
         }
         for setup in &setup.channels {
             bells.tell.insert(setup.channel.name.clone(), Wake::default());
@@ -197,6 +198,16 @@ impl Engine {
             running -= 1;
         }
         Ok(())
+    }
+
+    /// One step of one unit, as the loop takes it, for whoever chooses the order himself.
+    pub async fn step(&self, unit: &dyn Unit) -> Result<Tick, EngineError> {
+        step(&self.shared, unit).await
+    }
+
+    /// The clock was set, or the machine was suspended.
+    pub async fn jumped(&self) -> Result<(), EngineError> {
+        derive_again(&self.shared).await
     }
 
     fn wake_of(&self, unit: &str) -> Wake {
@@ -315,10 +326,7 @@ pub async fn drive(
         };
         match woke {
             Woke::Slept | Woke::Rung => {}
-            Woke::Jumped => {
-                shared.sources.values().for_each(|source| source.jumped(shared.now()));
-                shared.store.recover(shared.now()).await?;
-            }
+            Woke::Jumped => derive_again(shared).await?,
             Woke::Ended => ended_at = ended_at.or(Some(shared.now())),
             Woke::Lost => return Err(EngineError::ClockLost),
         }
@@ -326,14 +334,26 @@ pub async fn drive(
     Ok(())
 }
 
+/// The clock jumped: whatever was derived from the time is derived again.
+async fn derive_again(shared: &Shared) -> Result<(), EngineError> {
+    let now = shared.now();
+    shared.sources.values().for_each(|source| source.jumped(now));
+    Ok(shared.store.recover(now).await?)
+}
+
+/// One tick of a unit, under the eyes of the watchdog.
+async fn step(shared: &Shared, unit: &dyn Unit) -> Result<Tick, EngineError> {
+    lock(&shared.beats).insert(unit.name().to_owned(), shared.now());
+    let tick = handle(shared, unit.name(), unit.tick().await)?;
+    lock(&shared.beats).remove(unit.name());
+    Ok(tick)
+}
+
 /// One tick of each unit. `Worked` if any did.
 async fn round(shared: &Shared, units: &[Arc<dyn Unit>]) -> Result<Tick, EngineError> {
     let (mut worked, mut until) = (false, None::<Timestamp>);
     for unit in units {
-        lock(&shared.beats).insert(unit.name().to_owned(), shared.now());
-        let tick = handle(shared, unit.name(), unit.tick().await)?;
-        lock(&shared.beats).remove(unit.name());
-        match tick {
+        match step(shared, unit.as_ref()).await? {
             Tick::Worked => worked = true,
             Tick::Idle { until: next } => until = [until, next].into_iter().flatten().min(),
         }

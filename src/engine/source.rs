@@ -79,6 +79,8 @@ struct Memory {
     unsure_since: Option<Timestamp>,
     /// The vendor's clock against ours, as deadlines were reckoned with.
     reckoned_offset: SignedDuration,
+    /// Since when our clock may be wrong by more than the vendor has told: from a start or a jump to the next answer.
+    unheard_since: Option<Timestamp>,
     paused: bool,
     observing: bool,
     unmarking: bool,
@@ -104,11 +106,12 @@ pub enum Way {
 }
 
 impl Source {
-    pub fn new(setup: SourceSetup, token: Token, row: Option<&SourceRow>) -> Self {
+    pub fn new(setup: SourceSetup, token: Token, row: Option<&SourceRow>, now: Timestamp) -> Self {
         let memory = Memory {
             caught_up_at: row.and_then(|row| row.caught_up_at),
             paused: row.is_some_and(|row| row.paused),
             observing: setup.mode == Mode::Observe,
+            unheard_since: Some(now),
             ..Memory::default()
         };
         Self {
@@ -211,7 +214,13 @@ impl Source {
         (memory.lease, memory.poll_at, memory.braked_until) = (None, None, None);
         (memory.reading.again_at, memory.writing.again_at) = (None, None);
         memory.caught_up_at = memory.caught_up_at.map(|at| at.min(now));
-        memory.unsure_since = Some(now);
+        (memory.unsure_since, memory.unheard_since) = (Some(now), Some(now));
+    }
+
+    /// Since when the vendor's time is not known. A source that is paused is not asked for it.
+    pub fn unheard_since(&self) -> Option<Timestamp> {
+        let memory = lock(&self.memory);
+        memory.unheard_since.filter(|_| !memory.paused)
     }
 
     /// A scan that began at `begun` has reached its end.
@@ -264,7 +273,9 @@ impl Source {
     }
 
     pub fn succeeded(&self, way: Way) {
-        *trouble_mut(&mut lock(&self.memory), way) = Trouble::default();
+        let mut memory = lock(&self.memory);
+        memory.unheard_since = None;
+        *trouble_mut(&mut memory, way) = Trouble::default();
     }
 
     pub fn retry_now(&self) {

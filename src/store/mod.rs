@@ -123,6 +123,10 @@ pub trait Store: Send + Sync {
     /// asking twice for the same one does nothing, unless a reason follows it: `policy+reason`.
     async fn wake_all(&self, epoch: &str, now: Timestamp) -> Result<()>;
 
+    /// How the vendors' clocks stand to ours, by which what is due was derived: if it is not as noted before, every open
+    /// case becomes due.
+    async fn note_clocks(&self, clocks: &str, now: Timestamp) -> Result<()>;
+
     /// Retention, delivery ids, the census of open cases, checkpoint.
     async fn sweep(&self, retention: Retention, now: Timestamp) -> Result<Swept>;
 

@@ -28,6 +28,7 @@ mod run;
 mod security;
 mod servicenow;
 mod shim;
+mod sim;
 mod soak;
 mod steps;
 mod store;

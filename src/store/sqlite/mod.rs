@@ -307,6 +307,11 @@ impl Store for SqliteStore {
         self.writer.write(Keep::Now, move |db| upkeep::wake_all(db, &epoch, now)).await
     }
 
+    async fn note_clocks(&self, clocks: &str, now: Timestamp) -> Result<()> {
+        let clocks = clocks.to_owned();
+        self.writer.write(Keep::Now, move |db| upkeep::note_clocks(db, &clocks, now)).await
+    }
+
     async fn sweep(&self, retention: Retention, now: Timestamp) -> Result<Swept> {
         let swept = self.writer.write(Keep::Now, move |db| upkeep::sweep(db, retention, now)).await?;
         let path = self.path.clone();

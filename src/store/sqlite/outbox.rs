@@ -36,8 +36,8 @@ pub fn stage_word(stage: i64) -> &'static str {
 
 /// When the database was made, or found after a crash.
 const BORN: &str = "born_ms";
-/// A new database may follow a lost one, whose last write can still be landing: T_quiet; and one found after a crash may
-/// have lost its end. So long notes are asked about before they are written.
+/// A new database may follow a lost one, whose last write can still be landing: T_quiet; and one found after a crash, or an
+/// older copy, may have lost its end. Notes wanted within this are asked about before they are written.
 const YOUNG: SignedDuration = SignedDuration::from_secs(120);
 
 /// `writes_per_hour` is counted by minutes.

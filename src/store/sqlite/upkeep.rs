@@ -21,7 +21,8 @@ const PURGE_MAX: usize = 10_000;
 /// The write-ahead log is cut when it is larger than this.
 const LOG_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
-/// Drops all leases. What was in flight may have arrived: it becomes unknown.
+/// Drops all leases. What was in flight may have arrived: it becomes unknown, and whatever may still land is given its
+/// whole quiet time again, because nobody knows how long ago it was sent if the clock was set.
 pub fn recover(db: &Connection, now: Timestamp) -> Result<()> {
     let now_ms = ms(now);
     let quiet_until = ms(now.saturating_add(LEASE_LIFE).unwrap_or(now));
@@ -30,11 +31,11 @@ pub fn recover(db: &Connection, now: Timestamp) -> Result<()> {
     db.execute("UPDATE due SET token = NULL, ready_at = ?1 WHERE token IS NOT NULL", [now_ms])?;
     db.execute("UPDATE hint SET ready_at = ?1, taken = 0 WHERE taken", [now_ms])?;
     db.execute(
-        "UPDATE outbox SET stage = 4, token = NULL, ready_at = min(ready_at, ?1) WHERE stage = 3",
+        "UPDATE outbox SET stage = 4, token = NULL, ready_at = ?1 WHERE stage IN (3, 4)",
         [quiet_until],
     )?;
     // If the clock was set back, what was to wait until an instant of it would wait for hours.
-    db.execute("UPDATE outbox SET ready_at = ?1 WHERE stage IN (2, 4) AND ready_at > ?1", [quiet_until])?;
+    db.execute("UPDATE outbox SET ready_at = ?1 WHERE stage = 2 AND ready_at > ?1", [quiet_until])?;
     db.execute("UPDATE hint SET ready_at = ?1 WHERE ready_at > ?1", [quiet_until])?;
     outbox::pull_back(db, now)
 }
@@ -42,6 +43,7 @@ pub fn recover(db: &Connection, now: Timestamp) -> Result<()> {
 /// The database is an older copy: nothing it says about writes or cursors can be relied on. All sources are read from
 /// the beginning, which repeats nothing, and everything wanted is asked about before it is sent.
 pub fn distrust(db: &Connection, now: Timestamp) -> Result<()> {
+    outbox::note_birth(db, now)?;
     db.execute("UPDATE outbox SET attempts = max(attempts, 1)", [])?;
     db.execute("UPDATE outbox SET stage = 4, ready_at = ?1 WHERE stage IN (0, 2)", [ms(now)])?;
     db.execute("UPDATE source SET cursor = NULL, cursor_version = NULL, imported = 0", [])?;
@@ -53,6 +55,8 @@ pub fn distrust(db: &Connection, now: Timestamp) -> Result<()> {
 /// last row it met.
 const EPOCH: &str = "policy";
 const WALK: &str = "policy_walk";
+/// How the vendors' clocks stood to ours when what is due was derived.
+const CLOCKS: &str = "clocks";
 
 struct Walk {
     number: i64,
@@ -94,8 +98,20 @@ pub fn wake_all(db: &Connection, epoch: &str, now: Timestamp) -> Result<()> {
         audit::note_policy(db, policy, now)?;
     }
     set_meta(db, EPOCH, policy)?;
+    walk_again(db, now)
+}
+
+fn walk_again(db: &Connection, now: Timestamp) -> Result<()> {
     let number = Walk::read(db)?.map_or(1, |walk| walk.number + 1);
     Walk { number, pass: Pass::Deadlines, after: (ms(now), 0) }.write(db)
+}
+
+pub fn note_clocks(db: &Connection, clocks: &str, now: Timestamp) -> Result<()> {
+    if meta(db, CLOCKS)?.unwrap_or_else(|| "{}".to_owned()) == clocks {
+        return Ok(());
+    }
+    set_meta(db, CLOCKS, clocks)?;
+    walk_again(db, now)
 }
 
 pub fn is_waking(db: &Connection) -> Result<bool> {

@@ -28,7 +28,8 @@ impl Door {
         Self { router, host, sign_in, token: Mutex::new(None), spoil: Mutex::new(None) }
     }
 
-    async fn carry(
+    /// One request and its answer, without a socket.
+    pub async fn carry(
         &self,
         request: &Request,
         authorization: Option<&str>,
@@ -59,14 +60,23 @@ impl Door {
         read(answer).await
     }
 
-    async fn authorization(&self, renew: bool) -> Result<Option<String>, TransportError> {
-        let form = match &self.sign_in {
-            SignIn::None => return Ok(None),
+    /// What signs a request where no token is fetched.
+    pub fn fixed_authorization(&self) -> Option<String> {
+        match &self.sign_in {
             SignIn::Basic { user, password } => {
                 let pair = format!("{user}:{}", password.expose_secret());
-                return Ok(Some(format!("Basic {}", STANDARD.encode(pair))));
+                Some(format!("Basic {}", STANDARD.encode(pair)))
             }
-            SignIn::Bearer { token } => return Ok(Some(format!("Bearer {}", token.expose_secret()))),
+            SignIn::Bearer { token } => Some(format!("Bearer {}", token.expose_secret())),
+            _ => None,
+        }
+    }
+
+    async fn authorization(&self, renew: bool) -> Result<Option<String>, TransportError> {
+        let form = match &self.sign_in {
+            SignIn::None | SignIn::Basic { .. } | SignIn::Bearer { .. } => {
+                return Ok(self.fixed_authorization());
+            }
             SignIn::TokenForm(form) => form,
             SignIn::JwtBearer { form, .. } => form,
         };

@@ -1,0 +1,64 @@
+//! Lists that once failed, each named after what it found.
+
+use super::failure;
+use super::list::{List, Op, Trouble, Which};
+
+/// A list of the simulation that must hold.
+fn holds(seed: u64, sources: &[u8], ops: &[Op]) {
+    let list = List { seed, sources: sources.to_vec(), cases: 1, lockstep: true, ops: ops.to_vec() };
+    let (broken, _) = failure(&list);
+    assert!(broken.is_empty(), "{}\n{}", list.code(), broken.join("\n"));
+}
+
+#[test]
+fn a_page_for_people_in_answer_to_a_write_is_no_receipt() {
+    for jira in [2, 3] {
+        let trouble = Trouble::Hibernating;
+        let strike = Op::Strike { source: 0, which: Which::Writes, trouble, skip: 0, times: 2 };
+        holds(66, &[jira], &[strike, Op::Pass { seconds: 346 }]);
+    }
+}
+
+#[test]
+fn a_clock_set_forward_makes_no_flag_early() {
+    holds(55, &[1], &[Op::Pass { seconds: 60 }, Op::StepClock { by: 10_800 }, Op::Pass { seconds: 300 }]);
+}
+
+#[test]
+fn a_daemon_that_starts_with_a_wrong_clock_makes_no_flag_early() {
+    let ops = [Op::Pass { seconds: 60 }, Op::Crash, Op::StepClock { by: 10_800 }, Op::Pass { seconds: 300 }];
+    holds(55, &[1], &ops);
+}
+
+#[test]
+fn a_clock_set_back_makes_no_flag_late() {
+    let ops =
+        [Op::Open { source: 0, urgent: false }, Op::StepClock { by: 10_800 }, Op::Pass { seconds: 16_060 }];
+    holds(34, &[3], &ops);
+}
+
+#[test]
+fn a_clock_set_back_does_not_keep_us_from_asking() {
+    let ops = [
+        Op::Bells { lost: 100, doubled: 0, late: 0 },
+        Op::StepClock { by: 10_800 },
+        Op::Pass { seconds: 1_438 },
+        Op::AgentReplies { case: 1, public: true },
+    ];
+    holds(62, &[0, 2], &ops);
+}
+
+#[test]
+fn a_slow_vendor_does_not_move_our_idea_of_its_clock() {
+    holds(86, &[3, 0], &[Op::Slow { source: 0, seconds: 40 }, Op::Pass { seconds: 704 }]);
+}
+
+#[test]
+fn a_clock_set_forward_does_not_shorten_the_quiet_time_of_a_write() {
+    for by in [-3, 600] {
+        let trouble = Trouble::Reset;
+        let strike = Op::Strike { source: 0, which: Which::Writes, trouble, skip: 0, times: 1 };
+        let ops = [strike, Op::Pass { seconds: 1 }, Op::StepClock { by }, Op::Pass { seconds: 9 }];
+        holds(123, &[0], &ops);
+    }
+}
