@@ -220,10 +220,13 @@ impl Play {
         memory
     }
 
-    /// How often the daemon wrote to the vendor.
+    /// How often the daemon wrote a mark to the vendor.
     pub fn writes(&self) -> usize {
         let journal = self.sandbox().journal.since(0, Some("servicenow"));
-        let is_write = |entry: &&Entry| entry.method == "PATCH" && entry.user == DAEMONS_ACCOUNT;
+        let is_write = |entry: &&Entry| {
+            let marks = entry.body.contains("u_dutyd_severity");
+            entry.method == "PATCH" && entry.user == DAEMONS_ACCOUNT && marks
+        };
         journal.iter().filter(is_write).count()
     }
 

@@ -761,7 +761,7 @@ async fn an_older_copy_is_recognised_and_everything_is_read_and_asked_again() {
 
 /// It may follow a lost one, whose last note is still on its way.
 #[tokio::test]
-async fn a_young_database_asks_before_it_writes_a_note() {
+async fn a_young_database_waits_and_asks_before_it_writes_a_note() {
     let bed = Bed::new(sqlite).await;
     let lease = bed.lease().await;
     bed.page(&lease, &[("a", 1), ("b", 1)], false).await.expect("saved");
@@ -772,14 +772,18 @@ async fn a_young_database_asks_before_it_writes_a_note() {
         OutcomeCommit { actions: vec![mark, Action::new(&case.key, slot(), want, 1)], ..outcome(case) }
     };
     let cases = due(bed.store(), start()).await;
-    for (case, at, expected) in [(&cases[0], start(), true), (&cases[1], start() + minutes(2), false)] {
-        commit(bed.store(), vec![note(case)], start()).await;
+    let grown = start() + minutes(2);
+    for (case, wanted, at, expected) in [
+        (&cases[0], start(), start(), vec![("why", false)]),
+        (&cases[0], start(), grown, vec![("note", true)]),
+        (&cases[1], grown, grown, vec![("why", false), ("note", false)]),
+    ] {
+        commit(bed.store(), vec![note(case)], wanted).await;
         let batch = bed.store().lease_actions(&lease, Token(21), BRAKES, at).await.expect("leased");
-        let asks = |wanted: Slot| {
-            let mine = batch.actions.iter().filter(|one| one.action.case == case.key);
-            mine.filter(|one| one.action.slot == wanted).all(|one| one.ask_first)
-        };
-        assert_eq!((asks(slot()), asks(Slot::Why)), (expected, false), "at {at}");
+        let mine = batch.actions.iter().filter(|one| one.action.case == case.key);
+        let word = |slot: &Slot| if *slot == Slot::Why { "why" } else { "note" };
+        let asks: Vec<_> = mine.map(|one| (word(&one.action.slot), one.ask_first)).collect();
+        assert_eq!(asks, expected, "at {at}");
     }
 }
 

@@ -37,7 +37,7 @@ pub fn stage_word(stage: i64) -> &'static str {
 /// When the database was made, or found after a crash.
 const BORN: &str = "born_ms";
 /// A new database may follow a lost one, whose last write can still be landing: T_quiet; and one found after a crash, or an
-/// older copy, may have lost its end. Notes wanted within this are asked about before they are written.
+/// older copy, may have lost its end. Notes wanted within this wait until it is over, and are asked about first.
 const YOUNG: SignedDuration = SignedDuration::from_secs(120);
 
 /// `writes_per_hour` is counted by minutes.
@@ -122,15 +122,18 @@ pub fn lease_actions(
         "UPDATE outbox SET stage = 0, token = NULL WHERE source = ?1 AND stage BETWEEN 2 AND 4 AND ready_at <= ?2",
     )?
     .execute([source, ms(now)])?;
+    let grown_at = grown_at(db)?;
+    if grown_at.is_some_and(|at| now < at) {
+        db.prepare_cached(
+            "UPDATE outbox SET stage = 2, ready_at = ?2 WHERE source = ?1 AND stage = 0 AND slot LIKE 'note:%'",
+        )?
+        .execute(params![source, grown_at.map(ms)])?;
+    }
     let (room, free_at) = budget(db, source, brakes.writes_per_hour, now)?;
     let cases = first_cases(db, source, brakes.cases_max.min(room))?;
     let mut batch = ActionBatch::default();
     for case in &cases {
-        lease_case(db, *case, token, now, &mut batch)?;
-    }
-    if is_young(db, now)? {
-        let notes = batch.actions.iter_mut().filter(|one| matches!(one.action.slot, Slot::Note { .. }));
-        notes.for_each(|note| note.ask_first = true);
+        lease_case(db, *case, token, now, grown_at, &mut batch)?;
     }
     let left = next_action(db, &lease.source)?;
     if cases.is_empty() && room == 0 && left.is_some_and(|at| at <= now) {
@@ -145,9 +148,10 @@ pub fn note_birth(db: &Connection, now: Timestamp) -> Result<()> {
     set_meta(db, BORN, &ms(now).to_string())
 }
 
-fn is_young(db: &Connection, now: Timestamp) -> Result<bool> {
+/// When the database is no longer young.
+fn grown_at(db: &Connection) -> Result<Option<Timestamp>> {
     let born: Option<i64> = meta(db, BORN)?.and_then(|text| text.parse().ok());
-    Ok(born.is_some_and(|born| now.duration_since(at(born)) < YOUNG))
+    Ok(born.and_then(|born| at(born).checked_add(YOUNG).ok()))
 }
 
 /// Records that may still be written in this hour, and when there will be more.
@@ -184,18 +188,19 @@ fn lease_case(
     case: i64,
     token: Token,
     now: Timestamp,
+    grown_at: Option<Timestamp>,
     batch: &mut ActionBatch,
 ) -> Result<()> {
     let mut ready = db.prepare_cached(
-        "SELECT id, attempts, body FROM outbox WHERE case_id = ?1 AND stage = 0 ORDER BY id",
+        "SELECT id, attempts, body, since FROM outbox WHERE case_id = ?1 AND stage = 0 ORDER BY id",
     )?;
     let rows = ready.query_map([case], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, String>(2)?))
+        Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, String>(2)?, row.get::<_, i64>(3)?))
     })?;
     let until = ms(now.saturating_add(LEASE_LIFE).unwrap_or(now));
     for row in rows {
-        let (row, attempts, body) = row?;
-        let Ok(action) = serde_json::from_str(&body) else {
+        let (row, attempts, body, since) = row?;
+        let Ok(action) = serde_json::from_str::<Action>(&body) else {
             db.prepare_cached(
                 "UPDATE outbox SET stage = 5, because = 'stored action cannot be read' WHERE id = ?1",
             )?
@@ -206,14 +211,9 @@ fn lease_case(
             "UPDATE outbox SET stage = 3, token = ?2, ready_at = ?3, attempts = attempts + 1 WHERE id = ?1",
         )?
         .execute([row, token.0, until])?;
-        batch.actions.push(LeasedAction {
-            row,
-            token,
-            case,
-            action,
-            attempt: attempts + 1,
-            ask_first: attempts > 0,
-        });
+        let wanted_young = grown_at.is_some_and(|grown_at| at(since) < grown_at);
+        let ask_first = attempts > 0 || (wanted_young && matches!(action.slot, Slot::Note { .. }));
+        batch.actions.push(LeasedAction { row, token, case, action, attempt: attempts + 1, ask_first });
     }
     Ok(())
 }

@@ -14,6 +14,8 @@
 
 mod life;
 mod list;
+mod misfortune;
+mod people;
 mod reproductions;
 mod run;
 mod shrink;

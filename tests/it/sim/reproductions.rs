@@ -62,3 +62,27 @@ fn a_clock_set_forward_does_not_shorten_the_quiet_time_of_a_write() {
         holds(123, &[0], &ops);
     }
 }
+
+#[test]
+fn a_database_that_is_an_older_copy_asks_before_it_writes_a_note_again() {
+    let dies = Op::CrashAt { source: 0, which: Which::Writes, after: false, skip: 1 };
+    holds(8, &[0, 2, 4], &[Op::Copy, dies, Op::Pass { seconds: 29 }, Op::Restore]);
+}
+
+#[test]
+fn a_write_that_lands_after_the_database_was_lost_doubles_no_note() {
+    for vendor in [0, 1, 2, 3, 4] {
+        let late = Op::LandLate { source: 0, seconds: 100 };
+        holds(
+            8,
+            &[vendor],
+            &[
+                Op::Pass { seconds: 200 },
+                Op::Open { source: 0, urgent: true },
+                late,
+                Op::Pass { seconds: 1_000 },
+                Op::LoseDatabase,
+            ],
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! Carries out a list on the real core, connectors, engine, store and sandbox, heals, drains, and has the end judged.
 
 use super::life::{Desk, Life};
-use super::list::{Hand, List, Op, Trouble, VENDORS, Which};
+use super::list::{List, Op, VENDORS, Which};
 use super::time::SimClock;
 use super::verdict;
 use super::watch::Ledger;
@@ -15,14 +15,13 @@ use dutyd::engine::{EngineError, Tick};
 use dutyd::store::Store as _;
 use dutyd_connectors::build;
 use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
-use dutyd_sandbox::faults::{Fault, Match, Order, When};
+use dutyd_sandbox::faults::{Fault, Match};
 use dutyd_sandbox::hooks::{Knobs, Rendered};
 use dutyd_sandbox::vendor::Command;
 use dutyd_sandbox::{Options, Sandbox};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use tokio::sync::Notify;
 use tower::ServiceExt as _;
@@ -84,12 +83,12 @@ pub struct Simulation {
     pub policies: PolicySet,
     pub life: Option<Life>,
     dies: Arc<Notify>,
-    lives: u64,
-    dir: tempfile::TempDir,
+    pub lives: u64,
+    pub dir: tempfile::TempDir,
     /// What was delivered once, to be said again.
     heard: Vec<(&'static str, Rendered)>,
     /// Decisions of each case already looked at.
-    decided: BTreeMap<i64, usize>,
+    pub decided: BTreeMap<i64, usize>,
 }
 
 /// A disk in memory where there is one: the sync of a real disk would be most of the time.
@@ -201,7 +200,7 @@ impl Simulation {
         number as usize % self.desks.len()
     }
 
-    fn case(&self, number: u8) -> Option<usize> {
+    pub fn case(&self, number: u8) -> Option<usize> {
         (!self.known.is_empty()).then(|| number as usize % self.known.len())
     }
 
@@ -295,158 +294,12 @@ impl Simulation {
         }
     }
 
-    fn open(&mut self, source: usize, urgent: bool) {
-        let title = format!("Opened at {}", self.clock.vendor_now());
-        let priority = if urgent { "urgent" } else { "normal" };
-        let customer = &self.sandbox.inner.stage.cast.customers[0].name;
-        let fields = json!({ "title": title, "text": "It does not work.", "priority": priority, "customer": customer });
-        let Value::Object(fields) = fields else { return };
-        let vendor = self.sandbox.inner.vendor(self.desks[source].name).expect("it plays");
-        match vendor.command(&Command::Create { fields }, self.clock.vendor_now()) {
-            Ok(made) => {
-                let id = made["id"].as_str().map_or_else(|| made["id"].to_string(), str::to_owned);
-                self.known.push(Known { source, id, touched: false });
-            }
-            Err(error) => self.say(format_args!("not opened: {error}")),
-        }
-    }
-
-    fn reply(&mut self, case: u8, from_customer: bool, public: bool, text: &str, as_us: bool) {
-        let Some(case) = self.case(case) else { return };
-        let by = if as_us { self.our_account(self.known[case].source) } else { None };
-        let text = text.to_owned();
-        self.command(case, |id| Command::Reply { id, from_customer, public, text, by });
-    }
-
-    /// The name of the daemon's account, where the vendor lets people act under it.
-    fn our_account(&self, source: usize) -> Option<String> {
-        match self.desks[source].name {
-            "servicenow" | "salesforce" => Some("dutyd.integration".to_owned()),
-            _ => None,
-        }
-    }
-
-    fn change(&mut self, case: u8, fields: Value, by: Option<String>) {
-        let (Some(case), Value::Object(fields)) = (self.case(case), fields) else { return };
-        self.command(case, |id| Command::Change { id, fields, by });
-    }
-
-    fn merge(&mut self, case: u8, into: u8) {
-        let (Some(case), Some(into)) = (self.case(case), self.case(into)) else { return };
-        let (loser, winner) = (self.known[case].clone(), self.known[into].clone());
-        if loser.source != winner.source || loser.id == winner.id {
-            return;
-        }
-        let mut fields = Map::new();
-        let number: Option<u64> = winner.id.parse().ok();
-        fields.insert("into".to_owned(), number.map_or(json!(winner.id), Value::from));
-        self.command(case, |id| Command::Other { verb: "merge".to_owned(), id, fields });
-    }
-
-    fn touch(&mut self, case: u8, hand: Hand) {
-        let Some(at) = self.case(case) else { return };
-        let source = self.known[at].source;
-        let by = (hand == Hand::TakesOffAsUs).then(|| self.our_account(source)).flatten();
-        let Some(fields) = touched(self.desks[source].name, hand) else { return };
-        self.known[at].touched = true;
-        self.change(case, fields, by);
-    }
-
-    fn command(&mut self, case: usize, order: impl FnOnce(String) -> Command) {
-        let Known { source, id, .. } = self.known[case].clone();
-        let vendor = self.sandbox.inner.vendor(self.desks[source].name).expect("it plays");
-        // A case may be closed, merged or gone: then the vendor refuses, as it would refuse a person.
-        if let Err(error) = vendor.command(&order(id), self.clock.vendor_now()) {
-            self.say(format_args!("the vendor refuses: {error}"));
-        }
-    }
-
-    fn order(vendor: &str, matching: Match, fault: Fault) -> Order {
-        let vendor = Some(vendor.to_owned());
-        Order { vendor, matching, when: When::Before, fault, skip: 0, times: 1 }
-    }
-
-    fn strike(&self, source: usize, which: Which, trouble: Trouble, skip: u8, times: u8) {
-        let vendor = self.desks[source].name;
-        let matching = match which {
-            Which::Any => Match::default(),
-            Which::Writes => writes(vendor),
-        };
-        let (when, fault) = match trouble {
-            Trouble::Throttled => (When::Before, Fault::Throttled { retry_after: 17 }),
-            Trouble::ThrottledBare => (When::Before, Fault::ThrottledBare),
-            Trouble::Unavailable => (When::Before, Fault::Unavailable),
-            Trouble::UnavailableAfter => (When::After, Fault::Unavailable),
-            Trouble::Hibernating => (When::Before, Fault::Hibernating),
-            Trouble::Truncated => (When::After, Fault::Truncated),
-            Trouble::Expired => (When::Before, Fault::Expired),
-            Trouble::Reset => (When::Before, Fault::Reset),
-            Trouble::AnswerLost => (When::After, Fault::Reset),
-        };
-        let order = Self::order(vendor, matching, fault);
-        let order = Order { when, skip: skip.into(), times: times.into(), ..order };
-        self.sandbox.inner.stage.faults.order(order);
-    }
-
     fn reload(&mut self, policy: u8) {
         let next = POLICIES[policy as usize % POLICIES.len()].clone();
         let before = std::mem::replace(&mut self.policies.current, next);
         self.policies.older.insert(before.id.clone(), before);
         if let Some(life) = &self.life {
             life.policies.send_replace(Arc::new(self.policies.clone()));
-        }
-    }
-
-    fn state_dir(&self) -> PathBuf {
-        self.dir.path().join("state")
-    }
-
-    /// The process dies. What it had committed is there, whatever it was doing.
-    fn end_life(&mut self) {
-        self.life = None;
-    }
-
-    /// The daemon, started where it is not running.
-    pub async fn live(&mut self) -> &Life {
-        if self.life.is_none() {
-            self.lives += 1;
-            std::fs::create_dir_all(self.state_dir()).expect("a directory");
-            let database = self.state_dir().join("dutyd.db");
-            let policies = Arc::new(self.policies.clone());
-            let begun =
-                Life::begin(&database, &self.desks, &self.clock, &self.ledger, policies, self.lives).await;
-            self.life = Some(begun);
-        }
-        self.life.as_ref().expect("it lives")
-    }
-
-    fn copy(&self, from: &std::path::Path, to: &std::path::Path) {
-        std::fs::remove_dir_all(to).ok();
-        std::fs::create_dir_all(to).expect("a directory");
-        // Not the side file: that stays where it is and tells an older copy from the latest.
-        for name in ["dutyd.db", "dutyd.db-wal"] {
-            if from.join(name).exists() {
-                std::fs::copy(from.join(name), to.join(name)).expect("a copy");
-            }
-        }
-    }
-
-    fn restore(&mut self) {
-        let copy = self.dir.path().join("copy");
-        if !copy.is_dir() {
-            return;
-        }
-        self.end_life();
-        self.decided.clear();
-        self.ledger.forget_marks();
-        for name in ["dutyd.db", "dutyd.db-wal", "dutyd.db-shm"] {
-            std::fs::remove_file(self.state_dir().join(name)).ok();
-        }
-        std::fs::create_dir_all(self.state_dir()).expect("a directory");
-        for name in ["dutyd.db", "dutyd.db-wal"] {
-            if copy.join(name).exists() {
-                std::fs::copy(copy.join(name), self.state_dir().join(name)).expect("a copy");
-            }
         }
     }
 
@@ -692,37 +545,4 @@ fn desk(sandbox: &Sandbox, name: &'static str, clock: &Arc<SimClock>, dies: &Arc
     let host = profile.origin.host_str().unwrap_or_default().to_owned();
     let door = Door::new(sandbox.router(name).expect("it plays"), host, profile.sign_in.clone());
     Desk { name, config, secrets, line: Arc::new(Line::new(door, clock.clone(), dies.clone())) }
-}
-
-/// The requests by which marks and notes are written.
-fn writes(vendor: &str) -> Match {
-    let (method, path, body) = match vendor {
-        "servicenow" => ("PATCH", None, None),
-        "salesforce" => ("POST", None, Some("Dutyd_Marks__c\":")),
-        "zendesk" => ("PUT", Some("/tickets/"), None),
-        _ => ("PUT", Some("/issue/"), None),
-    };
-    Match {
-        method: Some(method.to_owned()),
-        path_contains: path.map(str::to_owned),
-        body_contains: body.map(str::to_owned),
-    }
-}
-
-/// The edit by which a person touches our mark; `None` where people have no such hand.
-fn touched(vendor: &str, hand: Hand) -> Option<Value> {
-    Some(match (vendor, hand) {
-        ("servicenow", Hand::TakesOff | Hand::TakesOffAsUs) => json!({ "u_dutyd_severity": "" }),
-        ("servicenow", Hand::Scribbles) => json!({ "u_dutyd_severity": "watch" }),
-        ("servicenow", Hand::EmptiesList) => json!({ "u_dutyd_marks": "" }),
-        ("salesforce", Hand::TakesOff | Hand::TakesOffAsUs) => json!({ "Dutyd_Severity__c": null }),
-        ("salesforce", Hand::Scribbles) => json!({ "Dutyd_Severity__c": "watch" }),
-        ("salesforce", Hand::EmptiesList) => json!({ "Dutyd_Marks__c": null }),
-        ("zendesk", Hand::TakesOff | Hand::TakesOffAsUs) => json!({ "Dutyd severity": null }),
-        ("zendesk", Hand::Scribbles) => json!({ "Dutyd severity": "dutyd_watch" }),
-        ("zendesk", Hand::EmptiesList) => json!({ "Dutyd marks": "" }),
-        (_, Hand::TakesOff | Hand::TakesOffAsUs) => json!({ "labels": [] }),
-        (_, Hand::Scribbles) => json!({ "labels": ["dutyd", "dutyd-watch"] }),
-        (_, Hand::EmptiesList) => return None,
-    })
 }
