@@ -8,16 +8,29 @@ use axum::Router;
 use dutyd::config::Mode;
 use dutyd::engine::{Engine, Setup, SourceSetup, Unit};
 use dutyd::metrics::Metrics;
-use dutyd::store::Retention;
 use dutyd::store::sqlite::SqliteStore;
+use dutyd::store::{Retention, StoreError};
 use dutyd::webhook::{Intake, router};
 use dutyd_connectors::{Connector, Secrets, SourceConfig, build};
 use dutyd_core::policy::PolicySet;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// Attempts at a lock that a process, begun by another test at this moment, has inherited for as long as it begins.
+const LOCK_TRIES_MAX: usize = 20_000;
+
+async fn opened(database: &Path, seed: u64, now: Timestamp) -> SqliteStore {
+    for _ in 0..LOCK_TRIES_MAX {
+        match SqliteStore::open(database, seed, now).await {
+            Err(StoreError::InUse(_)) => std::thread::yield_now(),
+            opened => return opened.expect("a database"),
+        }
+    }
+    panic!("the database stays in use");
+}
 
 /// How often the sources are polled.
 pub const POLL: SignedDuration = SignedDuration::from_mins(15);
@@ -51,8 +64,7 @@ impl Life {
         seed: u64,
     ) -> Self {
         use dutyd::clock::Clock as _;
-        let store = SqliteStore::open(database, seed, clock.now()).await.expect("a database");
-        let store = Arc::new(store);
+        let store = Arc::new(opened(database, seed, clock.now()).await);
         let mut connectors: BTreeMap<String, Arc<dyn Connector>> = BTreeMap::new();
         let mut sources = Vec::new();
         for desk in desks {

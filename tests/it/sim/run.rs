@@ -518,7 +518,9 @@ impl Simulation {
             let now = self.clock.now();
             let rows = life.store.sources(now).await.expect("sources");
             let due = life.store.counts(now).await.expect("counts").due;
-            if due == 0 && rows.iter().all(|row| row.hints == 0 && row.outbox.pending() == 0) {
+            let wrote_at = *lock(&self.ledger.wrote_at);
+            let told = wrote_at.is_none_or(|at| self.clock.vendor_now().duration_since(at) > ECHO_MAX);
+            if told && due == 0 && rows.iter().all(|row| row.hints == 0 && row.outbox.pending() == 0) {
                 return;
             }
         }
@@ -535,6 +537,8 @@ impl Simulation {
 const EARLY_MAX: SignedDuration = SignedDuration::from_secs(3);
 /// Longer than any wait after trouble.
 const DRAIN: SignedDuration = SignedDuration::from_mins(50);
+/// By then every vendor has shown a write of ours to a poll.
+const ECHO_MAX: SignedDuration = SignedDuration::from_mins(22);
 const DRAINS_MAX: usize = 40;
 
 fn desk(sandbox: &Sandbox, name: &'static str, clock: &Arc<SimClock>, dies: &Arc<Notify>) -> Desk {

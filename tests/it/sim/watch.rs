@@ -32,6 +32,8 @@ struct Open {
 #[derive(Default)]
 pub struct Ledger {
     open: Mutex<BTreeMap<String, Open>>,
+    /// When something was last written.
+    pub wrote_at: Mutex<Option<Timestamp>>,
     pub log: Mutex<Vec<String>>,
     pub broken: Mutex<Vec<String>>,
 }
@@ -57,6 +59,7 @@ impl Ledger {
 
     /// Invariant: no second attempt without asking, none before the first can no longer land.
     fn attempt(&self, action: &Action, now: Timestamp) {
+        *lock(&self.wrote_at) = Some(now);
         let slot = Self::slot(action);
         let before = lock(&self.open).insert(slot.clone(), Open { at: now, silent: true, asked: false });
         match before {
