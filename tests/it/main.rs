@@ -25,6 +25,7 @@ mod power;
 mod reliability;
 mod rig;
 mod run;
+mod sabotage;
 mod security;
 mod servicenow;
 mod shim;
