@@ -90,6 +90,7 @@ impl Life {
             clock: clock.clone(),
             policy,
             sources,
+            channels: Vec::new(),
             seed,
             retention: Retention::default(),
         };

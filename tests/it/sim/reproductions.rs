@@ -58,7 +58,8 @@ fn a_clock_set_forward_does_not_shorten_the_quiet_time_of_a_write() {
     for by in [-3, 600] {
         let trouble = Trouble::Reset;
         let strike = Op::Strike { source: 0, which: Which::Writes, trouble, skip: 0, times: 1 };
-        let ops = [strike, Op::Pass { seconds: 1 }, Op::StepClock { by }, Op::Pass { seconds: 9 }];
+        let asks = Op::CustomerReplies { case: 0, alarmed: true };
+        let ops = [asks, strike, Op::Pass { seconds: 1 }, Op::StepClock { by }, Op::Pass { seconds: 9 }];
         holds(123, &[0], &ops);
     }
 }
