@@ -16,7 +16,7 @@ pub fn accepted(response: Response, writing: bool, now: Timestamp) -> Result<Res
     signed_in(&response)?;
     match response.status {
         // A page for people says nothing of what became of a write.
-        200..=299 if writing && is_page(&response) => {
+        200..=299 if writing && response.is_page() => {
             Err(ConnectorError::Unknown { reason: "a page for people instead of an answer".to_owned() })
         }
         200..=299 => Ok(response),
