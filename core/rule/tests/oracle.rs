@@ -80,11 +80,20 @@ fn test() -> impl Strategy<Value = String> {
     })
 }
 
+/// Two nested loops of the longest lists are one step short of the bound; more of them are refused.
+fn is_within_bounds(source: &str) -> bool {
+    match compile(source, Scope::Rule, &names()) {
+        Ok(_) => true,
+        Err(faults) => !faults.iter().all(|fault| fault.message.contains("steps")),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn our_evaluation_agrees_with_the_interpreter_of_the_crate(source in test()) {
+        prop_assume!(is_within_bounds(&source));
         prop_assert_eq!(holds(&source, &state(case(), Vec::new()), 60), interpreted(&source), "{}", source);
     }
 }

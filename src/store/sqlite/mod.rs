@@ -63,9 +63,12 @@ impl SqliteStore {
             short: AtomicBool::default(),
         };
         store.recover(now).await?;
-        // After a crash the disk may have lost what it had confirmed, or a bad page of the log all behind it.
-        if start.new || start.unclean {
+        if start.new {
             store.writer.write(Keep::Now, move |db| outbox::note_birth(db, now)).await?;
+        }
+        // The disk may have lost what it had confirmed, or a bad page of the log all behind it.
+        if start.unclean {
+            store.writer.write(Keep::Now, move |db| outbox::note_crash(db, now)).await?;
         }
         if start.restored {
             tracing::warn!(

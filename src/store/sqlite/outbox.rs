@@ -34,10 +34,12 @@ pub fn stage_word(stage: i64) -> &'static str {
     }
 }
 
-/// When the database was made, or found after a crash.
+/// When the database was made. It may follow a lost one, whose last write can still be landing: notes wanted within
+/// T_quiet of it wait until that is over, and are asked about first. So are those of an older copy.
 const BORN: &str = "born_ms";
-/// A new database may follow a lost one, whose last write can still be landing: T_quiet; and one found after a crash, or an
-/// older copy, may have lost its end. Notes wanted within this wait until it is over, and are asked about first.
+/// When it was found after a crash, which may have cost its end: notes wanted before or soon after are asked about first.
+const FOUND: &str = "found_ms";
+/// T_quiet.
 const YOUNG: SignedDuration = SignedDuration::from_secs(120);
 
 /// `writes_per_hour` is counted by minutes.
@@ -122,7 +124,8 @@ pub fn lease_actions(
         "UPDATE outbox SET stage = 0, token = NULL WHERE source = ?1 AND stage BETWEEN 2 AND 4 AND ready_at <= ?2",
     )?
     .execute([source, ms(now)])?;
-    let grown_at = grown_at(db)?;
+    let grown_at = young_until(db, BORN)?;
+    let asked_until = grown_at.max(young_until(db, FOUND)?);
     if grown_at.is_some_and(|at| now < at) {
         db.prepare_cached(
             "UPDATE outbox SET stage = 2, ready_at = ?2 WHERE source = ?1 AND stage = 0 AND slot LIKE 'note:%'",
@@ -133,7 +136,7 @@ pub fn lease_actions(
     let cases = first_cases(db, source, brakes.cases_max.min(room))?;
     let mut batch = ActionBatch::default();
     for case in &cases {
-        lease_case(db, *case, token, now, grown_at, &mut batch)?;
+        lease_case(db, *case, token, now, asked_until, &mut batch)?;
     }
     let left = next_action(db, &lease.source)?;
     if cases.is_empty() && room == 0 && left.is_some_and(|at| at <= now) {
@@ -143,15 +146,19 @@ pub fn lease_actions(
     Ok(batch)
 }
 
-/// Remembers when the database was made, or found.
+/// Remembers when the database was made.
 pub fn note_birth(db: &Connection, now: Timestamp) -> Result<()> {
     set_meta(db, BORN, &ms(now).to_string())
 }
 
-/// When the database is no longer young.
-fn grown_at(db: &Connection) -> Result<Option<Timestamp>> {
-    let born: Option<i64> = meta(db, BORN)?.and_then(|text| text.parse().ok());
-    Ok(born.and_then(|born| at(born).checked_add(YOUNG).ok()))
+/// Remembers when it was found after a crash.
+pub fn note_crash(db: &Connection, now: Timestamp) -> Result<()> {
+    set_meta(db, FOUND, &ms(now).to_string())
+}
+
+fn young_until(db: &Connection, since: &str) -> Result<Option<Timestamp>> {
+    let since: Option<i64> = meta(db, since)?.and_then(|text| text.parse().ok());
+    Ok(since.and_then(|since| at(since).checked_add(YOUNG).ok()))
 }
 
 /// Records that may still be written in this hour, and when there will be more.
@@ -188,7 +195,7 @@ fn lease_case(
     case: i64,
     token: Token,
     now: Timestamp,
-    grown_at: Option<Timestamp>,
+    asked_until: Option<Timestamp>,
     batch: &mut ActionBatch,
 ) -> Result<()> {
     let mut ready = db.prepare_cached(
@@ -211,8 +218,8 @@ fn lease_case(
             "UPDATE outbox SET stage = 3, token = ?2, ready_at = ?3, attempts = attempts + 1 WHERE id = ?1",
         )?
         .execute([row, token.0, until])?;
-        let wanted_young = grown_at.is_some_and(|grown_at| at(since) < grown_at);
-        let ask_first = attempts > 0 || (wanted_young && matches!(action.slot, Slot::Note { .. }));
+        let doubted = asked_until.is_some_and(|until| at(since) < until);
+        let ask_first = attempts > 0 || (doubted && matches!(action.slot, Slot::Note { .. }));
         batch.actions.push(LeasedAction { row, token, case, action, attempt: attempts + 1, ask_first });
     }
     Ok(())
