@@ -122,6 +122,7 @@ impl Desk {
     fn decide(&mut self, news: &[News]) -> Outcome {
         let outcome = decide(&self.policies, self.state.as_ref(), &Around::default(), news, self.now)
             .expect("there is a record");
+        assert!(outcome.look_again_at.is_none_or(|at| at > self.now), "looked at again at once, for ever");
         self.state = Some(outcome.state.clone());
         outcome
     }
@@ -328,6 +329,19 @@ fn our_own_write_seen_before_its_receipt_is_nobodys_removal() {
     desk.decide(&receipts);
     assert_eq!(desk.severity(), Some(Severity::Candidate));
     assert_eq!(desk.doubled(), 0);
+}
+
+#[test]
+fn a_read_from_before_our_own_write_is_nobodys_removal() {
+    let mut desk = Desk::new(RULES);
+    desk.set_priority(1);
+    let before = desk.record.clone();
+    let raised = desk.read();
+    let receipts = desk.write(&raised.actions);
+    desk.decide(&receipts);
+    let late = desk.decide(&[News::Change(Box::new(before))]);
+    assert_eq!(kinds(&late), []);
+    assert!(late.actions.is_empty(), "{:?}", late.actions);
 }
 
 #[test]
