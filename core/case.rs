@@ -15,7 +15,7 @@ use std::fmt;
 pub struct CaseKey {
     /// Name of the source as configured, for example `support-eu`.
     pub source: String,
-    /// The vendor's immutable id, for example a ServiceNow `sys_id`. Numbers and keys change, ids do not.
+    /// The vendor's immutable id. Numbers and keys change, ids do not.
     pub id: String,
 }
 
