@@ -7,6 +7,7 @@ mod answer;
 mod fold;
 mod forecast;
 mod groups;
+mod note;
 mod reconcile;
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,10 @@
 //! episode. Level-triggered: an action is given only where the want differs from the last one.
 
 use super::fold::Folded;
-use crate::action::{Action, MarkedFlag, Marker, Severity, Slot, Want, action_id, note_marker_line};
+use super::note::note;
+use crate::action::{Action, MarkedFlag, Marker, Slot, Want, action_id};
 use crate::policy::Policy;
-use crate::rule::Rule;
+use crate::rule::{Language, Rule};
 use crate::state::{CaseState, Flag, FlagState, InFlight, NoteMemory, Override, OverrideKind, Presence};
 use jiff::Timestamp;
 
@@ -50,6 +51,7 @@ fn want_mark(policy: &Policy, state: &mut CaseState, now: Timestamp, actions: &m
 }
 
 fn want_notes(policy: &Policy, state: &mut CaseState, wave: bool, now: Timestamp, actions: &mut Vec<Action>) {
+    let language = Language::of(policy.manner_of(&state.case).0);
     for flag in state.flags.iter().filter(|flag| flag.state == FlagState::Open) {
         let Some(rule) = policy.rules.iter().find(|rule| rule.name == flag.rule) else { continue };
         let due = flag.severity >= rule.note_from && !is_silenced(flag, &state.overrides, now);
@@ -60,7 +62,7 @@ fn want_notes(policy: &Policy, state: &mut CaseState, wave: bool, now: Timestamp
         let slot = Slot::Note { rule: flag.rule.clone(), episode: flag.episode.clone() };
         let marker = action_id(&state.case.key, &slot);
         if !wave && !state.marks.notes.contains(&marker) {
-            let body = note(rule, flag, &marker);
+            let body = note(rule, flag, language, &marker);
             actions.push(Action::new(&state.case.key, slot, Want::Note { marker, body }, 1));
         }
         state.notes.push(NoteMemory { rule: flag.rule.clone(), episode: flag.episode.clone() });
@@ -130,22 +132,4 @@ fn snooze_end(overrides: &[Override], now: Timestamp) -> Option<Timestamp> {
             _ => None,
         })
         .min()
-}
-
-/// A note for people; its last line is the marker by which we know it again.
-fn note(rule: &Rule, flag: &Flag, marker: &str) -> String {
-    let why = if flag.why.is_empty() { &rule.title } else { &flag.why };
-    let advice = match flag.severity {
-        Severity::Watch | Severity::Warning => "No action by a manager is asked for yet.",
-        Severity::Candidate => "Escalation candidate: a duty manager should look.",
-        Severity::Critical => "A manager should act now.",
-    };
-    format!(
-        "[{}] {}\n{why}\n{advice}\nRule {} version {}. To dismiss, clear the dutyd severity on this case.\n{}",
-        flag.severity.word(),
-        &rule.title,
-        rule.name,
-        rule.version,
-        note_marker_line(marker)
-    )
 }

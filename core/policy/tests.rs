@@ -26,7 +26,7 @@ aliases = [{ source = "desk", id = "42" }, { source = "jira", name = "Acme Corp"
 [[rules]]
 name = "customer-waiting"
 title = "Customer waits"
-text = "Customer has waited {customer.waiting.business} of business time[, {case.tier} contract]; message {replies.customer.since_reply} unanswered."
+text = "Customer has waited {customer.waiting.business} of business time[, {case.tier} contract]; {replies.customer.since_reply|one message|second message|# messages} unanswered."
 
 [rules.ladder]
 warning = "customer.waiting.business >= hours(4)"
@@ -231,6 +231,12 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "`[` does not belong here",
         "5:14",
         "brackets do not nest",
+    ),
+    (
+        "[[rules]]\nname = \"a\"\nwhen = \"case.urgent\"\nseverity = \"watch\"\ntext = \"{reopenings|once|often}\"",
+        "`often`, does not say the number",
+        "5:10",
+        "{reopenings|once|twice|# times}",
     ),
     ("[texts.de]\nwaiting = \"Kunde wartet\"", "there is no rule `waiting` for this text", "2:11", ""),
     (

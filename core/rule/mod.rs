@@ -35,6 +35,7 @@ pub use expr::Condition;
 pub use facts::Facts;
 pub use parse::Fault;
 pub use reach::Threshold;
+pub(crate) use shown::Language;
 pub use template::{Template, TemplateFault};
 pub use value::{Comparison, Truth, Type, Value};
 pub use vocabulary::{ClockWord, GroupWord, Names, Scope, find, reference};

@@ -52,6 +52,28 @@ impl Language {
         }
     }
 
+    /// A status in a sentence. Conditions use the words of the vocabulary.
+    pub fn status(self, word: &str) -> String {
+        let rows = [
+            ("new", ["new", "neu", "nouveau", "nuevo"]),
+            ("open", ["open", "offen", "ouvert", "abierto"]),
+            (
+                "pending",
+                [
+                    "waiting for the customer",
+                    "wartet auf den Kunden",
+                    "en attente du client",
+                    "a la espera del cliente",
+                ],
+            ),
+            ("on_hold", ["on hold", "zurückgestellt", "suspendu", "en pausa"]),
+            ("resolved", ["resolved", "gelöst", "résolu", "resuelto"]),
+            ("closed", ["closed", "geschlossen", "fermé", "cerrado"]),
+        ];
+        let said = rows.iter().find(|(known, _)| *known == word).map(|(_, said)| said[self as usize]);
+        said.unwrap_or(word).to_owned()
+    }
+
     /// Time left, or overdrawn.
     fn left(self, seconds: i64, measure: Measure) -> String {
         if seconds == 0 {

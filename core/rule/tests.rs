@@ -12,6 +12,7 @@ use jiff::Timestamp;
 mod bombs;
 mod ladder;
 mod oracle;
+mod texts;
 mod time;
 mod what_if;
 

@@ -109,7 +109,7 @@ async fn urgent_cases_of_one_customer_are_counted_over_all_systems() {
     let systems: Vec<&str> = flags.iter().map(|(source, _)| source.as_str()).collect();
     assert_eq!(systems, ["jira", "servicenow", "zendesk"], "{flags:?}");
     for (source, why) in &flags {
-        let sum = "Northwind Logistics: 3 urgent cases open in 3 system(s), 3 open in all.";
+        let sum = "Northwind Logistics: 3 urgent cases open in 3 systems, 3 open in all.";
         assert_eq!(why, sum, "{source}");
     }
 }
