@@ -202,6 +202,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secrecy::SecretString;
 
     #[test]
     fn only_https_or_loopback_is_an_address_of_a_channel() {
@@ -233,5 +234,21 @@ mod tests {
         let bytes = String::from_utf8(message.formatted()).expect("ASCII");
         let (headers, _) = bytes.split_once("\r\n\r\n").expect("headers");
         assert!(!headers.lines().any(|line| line.starts_with("Bcc")), "{headers}");
+    }
+
+    #[tokio::test]
+    async fn the_secret_address_of_a_channel_is_in_no_word_about_a_failure() {
+        // Nobody listens on the port of a listener that is gone.
+        let port = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+            listener.local_addr().expect("an address").port()
+        };
+        let url = Url::parse(&format!("http://127.0.0.1:{port}/services/T1/B2/hush")).expect("an address");
+        let network = NetworkSettings { proxy: None, ca_file: None };
+        let door = Door::Web { client: client(&network, &url).expect("a client"), url };
+        let post = Post { url: SecretString::from(""), headers: Vec::new(), body: "{}".to_owned() };
+        let failed = door.send(Parcel::Post(post), Timestamp::UNIX_EPOCH).await;
+        let Err(PostError::Later { because, .. }) = failed else { panic!("{failed:?}") };
+        assert!(!because.is_empty() && !because.contains("hush"), "{because}");
     }
 }

@@ -90,17 +90,23 @@ struct Seen {
     sign_ins: AtomicU64,
     /// Tokens numbered below this are refused.
     valid_from: AtomicU64,
-    /// Sign-ins are refused.
+    /// Sign-ins are refused, in these words counted from 1.
     locked: AtomicU64,
 }
+
+/// A vendor may repeat what it was sent.
+const REFUSALS: [&str; 2] = [
+    r#"{"error":"server_error","error_description":"pw s3cret"}"#,
+    r#"{"error":"no client with the secret s3cret"}"#,
+];
 
 async fn answer(State(seen): State<Arc<Seen>>, uri: Uri, headers: HeaderMap) -> axum::response::Response {
     seen.paths.lock().expect("paths").push(uri.to_string());
     let authorization = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or("none");
     match uri.path() {
         "/token" if seen.locked.load(Ordering::SeqCst) > 0 => {
-            (StatusCode::UNAUTHORIZED, r#"{"error":"server_error","error_description":"pw s3cret"}"#)
-                .into_response()
+            let words = REFUSALS[seen.locked.load(Ordering::SeqCst) as usize - 1];
+            (StatusCode::UNAUTHORIZED, words).into_response()
         }
         "/token" => {
             let number = seen.sign_ins.fetch_add(1, Ordering::SeqCst) + 1;
@@ -337,6 +343,10 @@ async fn a_refused_sign_in_is_not_repeated_for_a_minute_and_tells_no_secret() {
         assert_eq!(error.to_string(), "sign-in failed: the token endpoint answered 401 (server_error)");
     }
     assert_eq!(*fixture.seen.paths.lock().expect("paths"), ["/token"]);
+    fixture.seen.locked.store(2, Ordering::SeqCst);
+    fixture.clock.advance(61);
+    let error = fixture.door.send(get("/")).await.expect_err("locked");
+    assert_eq!(error.to_string(), "sign-in failed: the token endpoint answered 401");
     fixture.seen.locked.store(0, Ordering::SeqCst);
     fixture.clock.advance(61);
     assert!(fixture.door.send(get("/")).await.is_ok());

@@ -1,5 +1,7 @@
 //! What every store promises. `exercise` runs against each of them.
 
+mod whole;
+
 use crate::fixture::{SOURCE, change, key, minutes, start};
 use dutyd::store::sqlite::SqliteStore;
 use dutyd::store::{

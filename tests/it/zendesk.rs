@@ -80,6 +80,31 @@ async fn a_thousand_changed_tickets_are_worked_off_within_the_plan_without_loss(
 }
 
 #[tokio::test]
+async fn a_cursor_that_is_not_taken_any_more_loses_nothing_and_little_is_read_again() {
+    let world = world(&[]).await;
+    world.pass_the_lag().await;
+    let mut reader = Reader::default();
+    reader.sync(&world).await;
+    let cursor = reader.cursor.as_ref().expect("a cursor").body.clone();
+    let seen = serde_json::from_str::<Value>(&cursor).expect("JSON")["seen"].as_i64().expect("seconds");
+    world.pass(3_600).await;
+    let case = world.create("while the cursor died").await;
+    world.pass_the_lag().await;
+    let refused = json!({ "kind": "status", "status": 400, "body": "{\"error\":\"InvalidCursor\"}" });
+    world.order_fault(refused, json!({ "path_contains": "cursor?cursor=" }), "before").await;
+    let read_before = world.sandbox.inner.journal.since(0, Some(ZENDESK.vendor)).len();
+    reader.sync(&world).await;
+    assert_eq!(reader.titles().get(&case.id).map(String::as_str), Some("while the cursor died"));
+    assert_eq!(reader.titles(), (ZENDESK.titles)(&world.history()));
+    let journal = world.sandbox.inner.journal.since(0, Some(ZENDESK.vendor));
+    let again = journal[read_before..].iter().find_map(|entry| entry.path.split_once("start_time="));
+    let (_, from) = again.expect("a scan by time");
+    let from: i64 = from.split('&').next().and_then(|from| from.parse().ok()).expect("seconds");
+    // Rows of the newest stamp, and of a little before it, can have become visible since.
+    assert!((seen - 3_600..seen).contains(&from), "seen up to {seen}, begun again from {from}");
+}
+
+#[tokio::test]
 async fn an_update_that_loses_against_a_person_reads_again_and_wins() {
     let world = world(&[]).await;
     let case = world.create("contested").await;
