@@ -13,6 +13,7 @@ pub mod salesforce;
 pub mod servicenow;
 mod settings;
 pub mod signature;
+pub mod trail;
 pub mod transport;
 pub mod zendesk;
 
@@ -178,6 +179,8 @@ pub struct Page {
     pub next: Option<Cursor>,
     /// Whether the scan has more to read now.
     pub more: bool,
+    /// Why there is no more although the vendor says so: its pages lead nowhere. The scan begins anew from `next` later.
+    pub stuck: Option<String>,
 }
 
 /// "Look at this case."

@@ -32,7 +32,9 @@ impl fmt::Display for CaseKey {
 }
 
 /// A vendor's version of a record. A larger one is newer; equal ones are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Revision {
     /// Vendor time of the version, in milliseconds since the epoch.
     pub at_ms: i64,

@@ -11,6 +11,9 @@ pub mod calendar;
 pub mod case;
 pub mod decide;
 pub mod evidence;
+#[cfg(test)]
+#[path = "../tests/it/reliability/figure.rs"]
+mod figure;
 pub mod policy;
 pub mod problem;
 pub mod rule;

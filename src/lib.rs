@@ -11,6 +11,9 @@ pub mod daemon;
 pub mod demo;
 pub mod desk;
 pub mod engine;
+#[cfg(test)]
+#[path = "../tests/it/reliability/figure.rs"]
+mod figure;
 #[cfg(feature = "demo")]
 pub mod fit;
 pub mod health;

@@ -10,9 +10,10 @@ use super::pull::{quarantine, scope};
 use super::site::Site;
 use super::wire::{
     BulkChangelogs, BulkIssues, ChangelogPage, Comment, CommentPage, History, Issue, Project, SearchPage,
-    SearchRow, parse_time, readable,
+    SearchRow, parse_time, readable, rows_of,
 };
 use super::{marks, probe};
+use crate::trail::Trail;
 use crate::{ConnectorError, Ctx, Fetched, Lane, Method, Request};
 use dutyd_core::case::CaseKey;
 use jiff::SignedDuration;
@@ -185,7 +186,7 @@ impl Jira {
     async fn in_scope(&self, cx: &Ctx<'_>, ids: &[&str]) -> Result<Vec<String>, ConnectorError> {
         let jql = format!("{} AND id in ({})", scope(&self.config), ids.join(", "));
         let mut inside = Vec::new();
-        let mut token: Option<String> = None;
+        let (mut token, mut trail): (Option<String>, _) = (None, Trail::of_children());
         for _ in 0..PAGES_MAX {
             let mut body = json!({ "jql": jql, "maxResults": RECONCILE_MAX, "fields": ["updated"] });
             let path = match self.config.flavour {
@@ -204,10 +205,9 @@ impl Jira {
             let page: SearchPage = self.decode(cx, response, "search result")?;
             let (rows, _) = readable::<SearchRow>(&page.issues);
             inside.extend(rows.into_iter().map(|row| row.id));
-            match page.next_page_token {
-                Some(next) if token.as_ref() != Some(&next) => token = Some(next),
-                _ => break,
-            }
+            let Some(next) = page.next_page_token else { break };
+            trail.follow("search result", &next, page.issues.len())?;
+            token = Some(next);
         }
         Ok(inside)
     }
@@ -227,7 +227,7 @@ impl Jira {
         if self.config.flavour == Flavour::DataCenter || ids.is_empty() {
             return Ok(histories);
         }
-        let mut token: Option<String> = None;
+        let (mut token, mut trail): (Option<String>, _) = (None, Trail::of_children());
         for _ in 0..PAGES_MAX {
             let mut body = json!({ "issueIdsOrKeys": ids, "maxResults": HISTORIES_PER_PAGE });
             if let Some(token) = &token {
@@ -237,6 +237,7 @@ impl Jira {
             let request = Request::json(Method::Post, path, body.to_string(), Lane::Hot);
             let response = self.send(cx, request, false).await?;
             let page: BulkChangelogs = self.decode(cx, response, "changelogs")?;
+            let rows = page.issue_change_logs.len();
             for log in page.issue_change_logs {
                 let (read, all) = readable(&log.change_histories);
                 // Vendor: one issue's histories may go on in the next page.
@@ -244,10 +245,9 @@ impl Jira {
                 entry.0.extend(read);
                 entry.1 &= all;
             }
-            match page.next_page_token {
-                Some(next) if token.as_ref() != Some(&next) => token = Some(next),
-                _ => return Ok(histories),
-            }
+            let Some(next) = page.next_page_token else { return Ok(histories) };
+            trail.follow("changelogs", &next, rows)?;
+            token = Some(next);
         }
         histories.values_mut().for_each(|entry| entry.1 = false);
         Ok(histories)
@@ -303,8 +303,11 @@ impl Jira {
         let first = issue.changelog.as_ref().unwrap_or(&nothing);
         let (mut histories, mut all) = readable(&first.histories);
         let mut read = first.histories.len();
-        let total = first.total.unwrap_or(0) as usize;
-        while read < total {
+        let (total, mut trail) = (first.total.unwrap_or(0) as usize, Trail::of_children());
+        for _ in 0..PAGES_MAX {
+            if read >= total {
+                return Ok((histories, all));
+            }
             let path = self.path(&format!("issue/{}/changelog?startAt={read}&maxResults=100", issue.id));
             let page: ChangelogPage = match self.get(cx, path, "changelog").await {
                 // Vendor: Data Center has this resource since 9.0 only.
@@ -315,11 +318,12 @@ impl Jira {
             if page.histories.is_empty() {
                 return Ok((histories, false));
             }
+            trail.follow("changelog", rows_of(&page.histories), page.histories.len())?;
             read += page.histories.len();
             histories.extend(more);
             all &= readable;
         }
-        Ok((histories, all))
+        Ok((histories, false))
     }
 
     /// Comments to the end. Those that came with the issue serve if they are all.
@@ -334,8 +338,8 @@ impl Jira {
         if whole && (self.config.flavour == Flavour::Cloud || inline.comments.is_empty()) {
             return Ok(readable(&inline.comments));
         }
-        let (mut comments, mut all) = (Vec::new(), true);
-        let mut start = 0;
+        let (mut comments, mut all, mut start) = (Vec::new(), true, 0);
+        let mut trail = Trail::of_children();
         for _ in 0..PAGES_MAX {
             let path = self.comments_path(&issue.id, start, "created");
             let page: CommentPage = self.get(cx, path, "comments").await?;
@@ -346,6 +350,7 @@ impl Jira {
             if page.comments.is_empty() || start as u64 >= page.total {
                 return Ok((comments, all));
             }
+            trail.follow("comments", rows_of(&page.comments), page.comments.len())?;
         }
         Ok((comments, false))
     }

@@ -147,6 +147,11 @@ pub struct CommentPage {
     pub total: u64,
 }
 
+/// What tells one page of a list by offsets from the next.
+pub fn rows_of(rows: &[Box<RawValue>]) -> Vec<&str> {
+    rows.iter().map(|raw| raw.get()).collect()
+}
+
 /// The records of a list that can be read, and whether these are all of them.
 pub fn readable<T: de::DeserializeOwned>(raw: &[Box<RawValue>]) -> (Vec<T>, bool) {
     let read: Vec<T> = raw.iter().filter_map(|record| serde_json::from_str(record.get()).ok()).collect();

@@ -10,7 +10,8 @@ use super::marks::{self, Property};
 use super::normalize::{is_id, property};
 use super::note::{self, Audience};
 use super::timeline::{People, of_comment};
-use super::wire::{Comment, CommentPage, Issue, Project, Stamp, parse_time, readable};
+use super::wire::{Comment, CommentPage, Issue, Project, Stamp, parse_time, readable, rows_of};
+use crate::trail::Trail;
 use crate::{Applied, ConnectorError, Ctx, Lane, Method, Request, Response};
 use dutyd_core::action::{Action, Receipt, Want};
 use dutyd_core::case::{CaseKey, Revision};
@@ -293,7 +294,7 @@ impl Jira {
     ) -> Result<Option<Timestamp>, ConnectorError> {
         let site = self.site(cx).await?;
         let people = People { config: &self.config, site, reporter: None, service_desk: false };
-        let mut start = 0;
+        let (mut start, mut trail) = (0, Trail::of_children());
         for _ in 0..pages_max {
             let request = Request::get(self.comments_path(&case.id, start, "-created"), Lane::Write);
             let response = self.send(cx, request, false).await?;
@@ -309,6 +310,7 @@ impl Jira {
             if page.comments.is_empty() || start as u64 >= page.total {
                 break;
             }
+            trail.follow("comments", rows_of(&page.comments), page.comments.len())?;
         }
         Ok(None)
     }

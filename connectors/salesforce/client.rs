@@ -5,6 +5,7 @@
 use super::Salesforce;
 use super::soql;
 use super::wire::{self, Found, Part};
+use crate::trail::Trail;
 use crate::{ConnectorError, Ctx, Lane, Method, Request, Response};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
@@ -88,8 +89,9 @@ impl Salesforce {
     /// The rows of a page and of all that follow it.
     pub(super) async fn to_the_end(&self, cx: &Ctx<'_>, first: Found, lane: Lane) -> Rows {
         let mut read = Rows { rows: Vec::new(), broken: Vec::new(), end: Ok(false) };
-        let mut page = first;
+        let (mut page, mut trail) = (first, Trail::of_children());
         for _ in 0..PAGES_MAX {
+            let rows = page.records.len();
             for raw in page.records {
                 match serde_json::from_str(raw.get()) {
                     Ok(row) => read.rows.push(row),
@@ -99,7 +101,11 @@ impl Salesforce {
             let Some(next) = page.next.filter(|_| !page.done) else {
                 return Rows { end: Ok(true), ..read };
             };
-            page = match self.page(cx, &next, lane).await {
+            let behind = match trail.follow("query result", &next, rows) {
+                Ok(()) => self.page(cx, &next, lane).await,
+                Err(error) => Err(error),
+            };
+            page = match behind {
                 Ok(page) => page,
                 Err(error) => return Rows { end: Err(error), ..read },
             };

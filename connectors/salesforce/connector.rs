@@ -148,6 +148,7 @@ impl Connector for Salesforce {
             quarantined: news.quarantined,
             next: Some(scan.cursor()),
             more,
+            stuck: None,
         })
     }
 

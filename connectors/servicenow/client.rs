@@ -7,6 +7,7 @@ use super::paging::{self, Asked, Next, SERVED_MIN};
 use super::query::{List, PATH_MAX};
 use super::scan::PAGE_MIN;
 use super::wire::{self, Listed, Problem};
+use crate::trail::Trail;
 use crate::{ConnectorError, Ctx, Lane, Request, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -53,6 +54,7 @@ impl ServiceNow {
     ) -> Result<Children<T>, ConnectorError> {
         let mut children = Children { rows: Vec::new(), complete: true };
         let (mut limit, mut after, mut hidden) = (whole.limit, String::new(), None);
+        let mut trail = Trail::of_children();
         for _ in 0..PAGES_MAX {
             let small = limit.min(SERVED_MIN);
             let (limit_now, offset) = hidden.map_or((limit, 0), |offset| (small, offset));
@@ -71,8 +73,9 @@ impl ServiceNow {
                 Next::Done => return Ok(children),
                 Next::Behind { .. } => {
                     let last = page.rows.iter().rev().find_map(|raw| id_of(raw));
-                    let moved = last.map(|id| format!("^sys_id>{id}")).filter(|moved| *moved != after);
+                    let moved = last.map(|id| format!("^sys_id>{id}"));
                     after = moved.ok_or_else(|| mismatch(whole.table))?;
+                    trail.follow(whole.table, &after, page.rows.len())?;
                     hidden = None;
                 }
                 Next::Again { offset } => hidden = Some(offset),

@@ -102,6 +102,7 @@ impl Connector for ServiceNow {
             quarantined: news.quarantined,
             next: Some(scan.cursor()),
             more,
+            stuck: None,
         })
     }
 

@@ -6,6 +6,7 @@ use super::config::Config;
 use super::connector::{Zendesk, encoded, next};
 use super::normalize::FieldIds;
 use super::wire::{self, FieldDefinition};
+use crate::trail::Trail;
 use crate::{ConnectorError, Ctx, Lane};
 use std::collections::HashMap;
 
@@ -31,22 +32,27 @@ pub async fn take(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Bearings, Connector
         reason: "Zendesk takes us for an anonymous user: the credentials are not accepted".to_owned(),
     })?;
     let (mut definitions, mut groups) = (Vec::new(), HashMap::new());
-    let mut path = Some("/api/v2/ticket_fields?page[size]=100".to_owned());
+    let (mut path, mut trail) = (Some("/api/v2/ticket_fields?page[size]=100".to_owned()), Trail::of_children());
     for _ in 0..LIST_PAGES_MAX {
         let Some(asked) = path.take() else { break };
         let response = zendesk.get(cx, &encoded(&asked), Lane::Hot).await?;
         let page: wire::FieldPage = wire::parse(&response, "ticket_fields")?;
+        if let Some(after) = next(page.meta) {
+            trail.follow("ticket_fields", &after, page.ticket_fields.len())?;
+            path = Some(format!("/api/v2/ticket_fields?page[size]=100&page[after]={after}"));
+        }
         definitions.extend(page.ticket_fields);
-        path =
-            next(page.meta).map(|after| format!("/api/v2/ticket_fields?page[size]=100&page[after]={after}"));
     }
-    let mut path = Some("/api/v2/groups?page[size]=100".to_owned());
+    let (mut path, mut trail) = (Some("/api/v2/groups?page[size]=100".to_owned()), Trail::of_children());
     for _ in 0..LIST_PAGES_MAX {
         let Some(asked) = path.take() else { break };
         let response = zendesk.get(cx, &encoded(&asked), Lane::Hot).await?;
         let page: wire::GroupPage = wire::parse(&response, "groups")?;
+        if let Some(after) = next(page.meta) {
+            trail.follow("groups", &after, page.groups.len())?;
+            path = Some(format!("/api/v2/groups?page[size]=100&page[after]={after}"));
+        }
         groups.extend(page.groups.into_iter().map(|group| (group.id, group.name)));
-        path = next(page.meta).map(|after| format!("/api/v2/groups?page[size]=100&page[after]={after}"));
     }
     let fields = resolve(&zendesk.config, &definitions);
     Ok(Bearings { me, own_id, fields, definitions, groups })

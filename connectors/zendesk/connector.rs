@@ -9,6 +9,7 @@ use super::normalize::{Directory, FieldIds, Lens, is_merged};
 use super::refusals::{account_budget, error_of};
 use super::wire::{self, Ticket};
 use super::{VENDOR, write};
+use crate::trail::Trail;
 use crate::transport::{SignIn, TokenForm};
 use crate::{
     Applied, Budget, BuildError, Connector, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity,
@@ -163,6 +164,7 @@ impl Zendesk {
         marker: &str,
     ) -> Result<Option<Timestamp>, ConnectorError> {
         let mut path = format!("/api/v2/tickets/{id}/comments?page[size]=100&sort=-created_at");
+        let mut trail = Trail::of_children();
         for _ in 0..CHILD_PAGES_MAX {
             let response = self.get(cx, &encoded(&path), Lane::Write).await?;
             let page: wire::CommentPage = wire::parse(&response, "comments")?;
@@ -172,6 +174,7 @@ impl Zendesk {
             match next(page.meta) {
                 None => return Ok(None),
                 Some(after) => {
+                    trail.follow("comments", &after, page.comments.len())?;
                     path = format!(
                         "/api/v2/tickets/{id}/comments?page[size]=100&sort=-created_at&page[after]={after}"
                     );

@@ -8,6 +8,7 @@ use super::normalize::{Directory, Person, is_merged};
 use super::refusals::error_of;
 use super::timeline::people_named;
 use super::wire::{self, Audit, Ticket, User};
+use crate::trail::Trail;
 use crate::{ConnectorError, Ctx, Fetched, Lane, Quarantined, Request};
 use dutyd_core::case::CaseKey;
 use jiff::Timestamp;
@@ -36,8 +37,11 @@ pub async fn fetch(
     let answers: Vec<Fetched> =
         cases.iter().map(|key| verdict(zendesk, key, &mut batch, &bearings, cx.now)).collect();
     match answers.first() {
-        // Nothing was read: then the batch failed, and not one case of it.
-        Some(Fetched::Unread(_, error)) if answers.iter().all(|one| matches!(one, Fetched::Unread(..))) => {
+        // Nothing was read: then the batch failed, and not one case of it; unless it is the cases that make no sense.
+        Some(Fetched::Unread(_, error))
+            if answers.iter().all(|one| matches!(one, Fetched::Unread(..)))
+                && !matches!(error, ConnectorError::Malformed { .. }) =>
+        {
             Err(error.clone())
         }
         _ => Ok(answers),
@@ -50,16 +54,18 @@ async fn audits(
     id: u64,
     people: &mut HashMap<i64, Person>,
 ) -> Result<(Vec<Audit>, bool), ConnectorError> {
-    let mut audits = Vec::new();
+    let (mut audits, mut trail) = (Vec::new(), Trail::of_children());
     let mut path = format!("/api/v2/tickets/{id}/audits?page[size]=100&include=users");
     for _ in 0..CHILD_PAGES_MAX {
         let response = zendesk.get(cx, &encoded(&path), Lane::Hot).await?;
         let page: wire::AuditPage = wire::parse(&response, "audits")?;
+        let rows = page.audits.len();
         audits.extend(page.audits);
         note_people(people, page.users);
         match next(page.meta) {
             None => return Ok((audits, true)),
             Some(after) => {
+                trail.follow("audits", &after, rows)?;
                 path =
                     format!("/api/v2/tickets/{id}/audits?page[size]=100&include=users&page[after]={after}");
             }

@@ -33,7 +33,7 @@ impl Dice {
 
     /// How many cases to run: `DUTYD_CASES`, or the ordinary number.
     pub fn cases(ordinary: u64) -> u64 {
-        std::env::var("DUTYD_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(ordinary)
+        crate::figure::wanted("DUTYD_CASES", ordinary)
     }
 
     pub fn next(&mut self) -> u64 {

@@ -10,7 +10,8 @@ use crate::store::{
     seal_change, seal_news,
 };
 use async_trait::async_trait;
-use dutyd_connectors::{ConnectorError, Cursor, Fetched, Page, Quarantined};
+use dutyd_connectors::trail::Trail;
+use dutyd_connectors::{ConnectorError, Fetched, Page, Quarantined};
 use dutyd_core::case::{CaseChange, CaseKey};
 use dutyd_core::policy::PolicySet;
 use dutyd_core::state::News;
@@ -36,12 +37,37 @@ const PAGES_MAX: usize = 4;
 /// No batch is begun after a step has taken this long. Less than the life of a hint's lease.
 const STEP_LONG: SignedDuration = SignedDuration::from_secs(20);
 
+/// Pages of a scan that may lead back one after the other, and that may be empty: what our account may not see leaves
+/// pages empty.
+const REPEATS_MAX: usize = 1;
+const EMPTY_MAX: usize = 200;
+
 /// A scan under way.
 struct Scan {
     /// When it began: what it has seen at its end is all that stood there then.
     begun: Timestamp,
-    /// A page already read, and where its reading began.
-    next: Option<(Option<Cursor>, Page)>,
+    /// A page already read.
+    next: Option<Page>,
+    trail: Trail,
+}
+
+impl Scan {
+    fn new(begun: Timestamp) -> Self {
+        Self { begun, next: None, trail: Trail::new(REPEATS_MAX, EMPTY_MAX) }
+    }
+
+    /// Why this page leads nowhere, if so.
+    fn stuck_at(&mut self, page: &Page) -> Option<String> {
+        let changes = page.changes.iter().map(|change| (&change.case.key, Some(change.case.revision)));
+        let hints = page.hints.iter().map(|hint| (&hint.key, hint.revision));
+        let records: Vec<_> = changes.chain(hints).collect();
+        let rows = records.len() + page.quarantined.len();
+        // Without versions the same cases may well stand on page after page.
+        let told = records.iter().all(|(_, revision)| revision.is_some()) && page.quarantined.is_empty();
+        let place = page.next.as_ref().map(|cursor| &cursor.body);
+        let followed = if page.more { self.trail.step(place, rows, told.then_some(records)) } else { Ok(()) };
+        page.stuck.clone().or_else(|| followed.err().map(str::to_owned))
+    }
 }
 
 /// Hints taken, and what came of them.
@@ -168,13 +194,13 @@ impl Pull {
         if let Some(at) = self.source.poll_at().filter(|at| !begun && *at > now) {
             return Ok(Half { until: Some(at), ..Half::default() });
         }
-        let scan = lock(&self.scan).take().unwrap_or(Scan { begun: now, next: None });
-        let (from, page) = match scan.next {
+        let mut scan = lock(&self.scan).take().unwrap_or_else(|| Scan::new(now));
+        let page = match scan.next.take() {
             Some(ready) => ready,
             None => {
                 let from = self.shared.store.cursor(&lease.source).await?;
                 match self.source.setup.connector.pull(&self.source.cx(now), from.as_ref()).await {
-                    Ok(page) => (from, page),
+                    Ok(page) => page,
                     Err(error) => return Ok(self.fail(&error, now)),
                 }
             }
@@ -184,43 +210,42 @@ impl Pull {
             return Ok(Half { until: Some(until), ..Half::default() });
         }
         self.source.succeeded(Way::Reading);
-        let (next, more) = (page.next.clone(), page.more);
-        let stuck = more && next == from;
-        if stuck {
-            tracing::error!(source = %lease.source, "the vendor's pages do not advance; scan ended here");
+        let (next, begun, more) = (page.next.clone(), scan.begun, page.more);
+        if let Some(reason) = scan.stuck_at(&page) {
+            // Kept is what stands on it; that the scan has seen everything is not.
+            let page = self.prepare(page, begun, true).await?;
+            self.shared.store.commit_page(lease, page, now).await?;
+            return Ok(self.is_stuck(reason, now));
         }
-        let going_on = more && !stuck;
-        let page = self.prepare(page, scan.begun, going_on).await?;
+        let page = self.prepare(page, begun, more).await?;
         let (store, cx) = (&self.shared.store, self.source.cx(now));
-        if !going_on || self.shared.clock.is_lockstep() {
+        if !more || self.shared.clock.is_lockstep() {
             store.commit_page(lease, page, now).await?;
-            self.go_on(going_on.then_some((scan.begun, None)), scan.begun, now);
-            return Ok(Half { worked: true, more: going_on, until: None });
+            self.go_on(more.then_some(scan), begun, now);
+            return Ok(Half { worked: true, more, until: None });
         }
         let reading = self.source.setup.connector.pull(&cx, next.as_ref());
         let (stored, read) = tokio::join!(store.commit_page(lease, page, now), reading);
         stored?;
         let more = read.is_ok();
-        match read {
-            Ok(page) => self.go_on(Some((scan.begun, Some((next, page)))), scan.begun, now),
-            Err(error) => {
-                self.go_on(Some((scan.begun, None)), scan.begun, now);
-                self.fail(&error, now);
-            }
-        }
+        let read = read.map_err(|error| self.fail(&error, now));
+        scan.next = read.ok();
+        self.go_on(Some(scan), begun, now);
         Ok(Half { worked: true, more, until: None })
     }
 
+    /// A scan that leads nowhere ends; the source is not seen to its end, says so, and is tried again.
+    fn is_stuck(&self, reason: String, now: Timestamp) -> Half {
+        let until = retry::after(now, retry::PROBE);
+        let error = ConnectorError::Malformed { where_: "list of cases".to_owned(), reason };
+        self.source.failed(Way::Reading, &error, until);
+        Half { worked: true, more: false, until: Some(until) }
+    }
+
     /// Remembers where the scan stands, or that it has ended.
-    #[allow(clippy::type_complexity)]
-    fn go_on(
-        &self,
-        scan: Option<(Timestamp, Option<(Option<Cursor>, Page)>)>,
-        begun: Timestamp,
-        now: Timestamp,
-    ) {
+    fn go_on(&self, scan: Option<Scan>, begun: Timestamp, now: Timestamp) {
         match scan {
-            Some((begun, next)) => *lock(&self.scan) = Some(Scan { begun, next }),
+            Some(_) => *lock(&self.scan) = scan,
             None => {
                 self.source.caught_up(begun, now);
                 // What was judged blind is judged again.
@@ -412,6 +437,11 @@ impl Pull {
                 Fetched::Gone(key) => (key, FetchResult::Absent(seal_news(&News::Gone { at: now })?)),
                 Fetched::Hidden(key) => (key, FetchResult::Absent(seal_news(&News::Hidden { at: now })?)),
                 Fetched::Quarantined(key, record) => (key, FetchResult::Quarantined(record)),
+                // Children that make no sense make none of one case alone.
+                Fetched::Unread(key, error @ ConnectorError::Malformed { .. }) => {
+                    let bad = Quarantined { id: key.id.clone(), reason: error.to_string(), raw: String::new() };
+                    (key, FetchResult::Quarantined(bad))
+                }
                 Fetched::Unread(key, error) => {
                     if matches!(error, ConnectorError::Throttled { .. } | ConnectorError::SignedOut { .. }) {
                         self.fail(&error, now);

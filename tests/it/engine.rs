@@ -283,13 +283,16 @@ async fn pages_are_read_to_the_end_and_then_at_each_interval() {
 }
 
 #[tokio::test]
-async fn pages_that_do_not_advance_end_the_scan() {
+async fn pages_that_do_not_advance_end_the_scan_and_the_source_says_so() {
     let stage = Stage::new(Mode::Observe).await;
     for _ in 0..50 {
         stage.double.page(Ok(Page { more: true, ..page(&["a"], "stuck") }));
     }
     stage.settle().await;
-    assert!(stage.double.asked().len() <= 2);
+    assert!(stage.double.asked().len() <= 3, "two repeats");
+    let health = stage.engine.health().remove(0);
+    assert!(health.read_trouble.is_some_and(|trouble| trouble.contains("lead back")));
+    assert_eq!(health.caught_up_at, None, "nobody knows what stands behind these pages");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Walls and habits of the project that no compiler holds.
 
+use crate::reliability::measured;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -249,5 +250,9 @@ fn the_unit_stays_under_its_exposure_limit() {
         println!("not run: systemd-analyze absent");
         return;
     };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let exposure = said.rsplit_once("dutyd.service: ").map_or("", |(_, after)| after);
+    let exposure = exposure.split_whitespace().next().expect("a figure");
+    measured("G36.exposure", &format!("exposure {exposure}"));
 }

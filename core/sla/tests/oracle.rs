@@ -3,8 +3,10 @@
 
 use super::*;
 use crate::calendar::tests::oracle::Plan;
+use crate::figure::measured;
 use crate::sla::dice::Dice;
 use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
 
 /// A random history within two weeks.
 struct History {
@@ -179,6 +181,7 @@ impl History {
 
 /// A random calendar in a random zone, a policy after one vendor's with it, and a history about a change of its clocks.
 struct Drawn {
+    zone_name: &'static str,
     zone: TimeZone,
     plan: Plan,
     set: PolicySet,
@@ -204,7 +207,7 @@ impl Drawn {
              [sla.resolution]\nany = \"{hours}h\"\np1 = \"1h\"\n[sla.agent_work]\nany = \"{hours}h\"\n[sla.requester_wait]\n[sla.next_reply]\nany = \"2h\""
         ));
         let history = History::draw(dice, moment);
-        Self { zone, plan, set, any: hours * HOUR, history }
+        Self { zone_name: name, zone, plan, set, any: hours * HOUR, history }
     }
 
     fn now(&self) -> Timestamp {
@@ -212,8 +215,10 @@ impl Drawn {
     }
 }
 
+/// G21
 #[test]
 fn clocks_agree_with_stepping_minutes_and_events() {
+    let (mut clocks, mut zones) = (0, BTreeSet::new());
     for case in 0..Dice::cases(400) {
         let mut dice = Dice::new(case);
         let reopen = if dice.one_in(2) { "resume" } else { "new_cycle" };
@@ -242,7 +247,10 @@ fn clocks_agree_with_stepping_minutes_and_events() {
                 assert_eq!(life.reading.target_seconds, Some(expected), "case {case}");
             }
         }
+        clocks += waits.len();
+        zones.insert(drawn.zone_name);
     }
+    measured("G21.clocks", &format!("{clocks} clocks of {} cases in {} zones: 0 mismatches", Dice::cases(400), zones.len()));
 }
 
 /// Met or missed, or breached while running, as the elapsed time says.
