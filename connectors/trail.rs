@@ -42,7 +42,8 @@ impl Trail {
             self.places.clear();
         }
         let known_place = !self.places.insert(hash("place", next));
-        let known_page = content.is_some_and(|content| rows > 0 && !self.places.insert(hash("page", content)));
+        let known_page =
+            content.is_some_and(|content| rows > 0 && !self.places.insert(hash("page", content)));
         self.repeats = if known_place || known_page { self.repeats + 1 } else { 0 };
         self.empty = if rows == 0 { self.empty + 1 } else { 0 };
         if self.repeats > self.repeats_max {
@@ -56,8 +57,10 @@ impl Trail {
 
     /// The same as an error of a list.
     pub fn follow(&mut self, list: &str, next: impl Hash, rows: usize) -> Result<(), ConnectorError> {
-        self.step(next, rows, None::<()>)
-            .map_err(|reason| ConnectorError::Malformed { where_: list.to_owned(), reason: reason.to_owned() })
+        self.step(next, rows, None::<()>).map_err(|reason| ConnectorError::Malformed {
+            where_: list.to_owned(),
+            reason: reason.to_owned(),
+        })
     }
 }
 

@@ -218,7 +218,8 @@ impl Jira {
             Flavour::Cloud => answer.next_page_token.is_some(),
             Flavour::DataCenter => answer.total.unwrap_or(0) > scan.skip + answer.issues.len() as u64,
         };
-        let (turn, from_ms) = (Turn { rows, token: answer.next_page_token.clone(), more, date_ms }, scan.from_ms);
+        let (turn, from_ms) =
+            (Turn { rows, token: answer.next_page_token.clone(), more, date_ms }, scan.from_ms);
         let next = step(position, scan, &turn, &self.config);
         page.more = next.scan.is_some();
         // Invariant: a scan that ended before its end has not seen everything (tests/it/hostile/paging.rs).

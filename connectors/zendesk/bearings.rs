@@ -32,7 +32,8 @@ pub async fn take(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Bearings, Connector
         reason: "Zendesk takes us for an anonymous user: the credentials are not accepted".to_owned(),
     })?;
     let (mut definitions, mut groups) = (Vec::new(), HashMap::new());
-    let (mut path, mut trail) = (Some("/api/v2/ticket_fields?page[size]=100".to_owned()), Trail::of_children());
+    let (mut path, mut trail) =
+        (Some("/api/v2/ticket_fields?page[size]=100".to_owned()), Trail::of_children());
     for _ in 0..LIST_PAGES_MAX {
         let Some(asked) = path.take() else { break };
         let response = zendesk.get(cx, &encoded(&asked), Lane::Hot).await?;

@@ -439,7 +439,8 @@ impl Pull {
                 Fetched::Quarantined(key, record) => (key, FetchResult::Quarantined(record)),
                 // Children that make no sense make none of one case alone.
                 Fetched::Unread(key, error @ ConnectorError::Malformed { .. }) => {
-                    let bad = Quarantined { id: key.id.clone(), reason: error.to_string(), raw: String::new() };
+                    let bad =
+                        Quarantined { id: key.id.clone(), reason: error.to_string(), raw: String::new() };
                     (key, FetchResult::Quarantined(bad))
                 }
                 Fetched::Unread(key, error) => {

@@ -250,7 +250,10 @@ fn clocks_agree_with_stepping_minutes_and_events() {
         clocks += waits.len();
         zones.insert(drawn.zone_name);
     }
-    measured("G21.clocks", &format!("{clocks} clocks of {} cases in {} zones: 0 mismatches", Dice::cases(400), zones.len()));
+    measured(
+        "G21.clocks",
+        &format!("{clocks} clocks of {} cases in {} zones: 0 mismatches", Dice::cases(400), zones.len()),
+    );
 }
 
 /// Met or missed, or breached while running, as the elapsed time says.
