@@ -10,6 +10,7 @@ pub mod jira;
 mod plain;
 mod quarantine;
 pub mod salesforce;
+pub mod sample;
 pub mod servicenow;
 mod settings;
 pub mod signature;
@@ -18,6 +19,7 @@ pub mod transport;
 pub mod zendesk;
 
 pub use error::ConnectorError;
+pub use sample::Sample;
 pub use transport::{Lane, Method, Request, Response, Transport, TransportError};
 
 use async_trait::async_trait;
@@ -142,6 +144,13 @@ pub trait Connector: Send + Sync {
     /// Verifies a webhook over its raw bytes and says which cases it is about. Pure.
     fn hints(&self, delivery: &Delivery, now: Timestamp) -> Result<Vec<Hint>, ConnectorError>;
 
+    /// What recorded answers and webhook bodies say, read together; signatures are not looked at. Pure.
+    fn sample(&self, documents: &[&[u8]], now: Timestamp) -> Result<Sample, ConnectorError> {
+        let _ = (documents, now);
+        let reason = format!("samples of {} cannot be read", self.profile().vendor);
+        Err(ConnectorError::Malformed { where_: "sample".to_owned(), reason })
+    }
+
     /// Whether this answer says that the token is no good any more and a new one would help. Pure.
     fn session_is_over(&self, response: &Response) -> bool {
         response.status == 401
@@ -194,7 +203,7 @@ pub struct Hint {
 }
 
 /// A record that could not be understood, kept raw for a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Quarantined {
     pub id: String,
     pub reason: String,

@@ -14,6 +14,7 @@ mod log;
 mod notify;
 mod outcome;
 mod run;
+mod sample;
 mod setup;
 mod show;
 mod show_explain;
@@ -135,6 +136,14 @@ pub enum Command {
         #[arg(long, value_name = "URL", default_value = "https://dutyd.example.com")]
         webhook_base: String,
     },
+    /// Show how recorded answers and webhook bodies are understood, without asking the vendor anything.
+    Sample {
+        /// `servicenow`, …, or the name of a configured source.
+        system: String,
+        /// Files with JSON, read together: those that name people, fields or histories serve the others. `-`: stdin.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Say what a calendar counts: business time between two instants, added to one, or drawn for a month.
     Calendar {
         #[command(subcommand)]
@@ -183,6 +192,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Run => run::run(&place, cli.verbose),
         Command::Check { online } => check::run(&place, *online, cli.format),
         Command::Setup { system, webhook_base } => setup::run(&place, system, webhook_base),
+        Command::Sample { system, files } => sample::run(&place, system, files, cli.format),
         Command::Calendar { question } => calendar::run(&place, question, cli.format),
         Command::Explain(explain) => clocks::run(&place, explain, cli.format),
         #[cfg(feature = "demo")]

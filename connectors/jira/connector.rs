@@ -5,10 +5,10 @@
 use super::config::{Config, Flavour, SignInConfig};
 use super::site::Site;
 use super::wire::{Field, Status, User};
-use super::{VENDOR, answer, hook, normalize};
+use super::{VENDOR, answer, hook, normalize, sample};
 use crate::{
     Applied, Budget, BuildError, Connector, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity,
-    Lane, Page, Profile, Request, Response, Secrets, transport::SignIn,
+    Lane, Page, Profile, Request, Response, Sample, Secrets, transport::SignIn,
 };
 use async_trait::async_trait;
 use dutyd_core::action::{Action, Receipt};
@@ -154,6 +154,10 @@ impl Connector for Jira {
 
     fn hints(&self, delivery: &Delivery, _now: Timestamp) -> Result<Vec<Hint>, ConnectorError> {
         hook::hints(&self.source, &self.webhook_secrets, delivery)
+    }
+
+    fn sample(&self, documents: &[&[u8]], now: Timestamp) -> Result<Sample, ConnectorError> {
+        sample::read(self, documents, now)
     }
 
     fn budget(&self, response: &Response) -> Option<Budget> {

@@ -55,7 +55,8 @@ fn verify(secrets: &[SecretString], delivery: &Delivery) -> Result<(), Connector
     }
 }
 
-fn issue_ids(body: &Value) -> Vec<String> {
+/// Every issue that a body is about.
+pub fn issue_ids(body: &Value) -> Vec<String> {
     let direct = POINTERS.iter().filter_map(|pointer| match body.pointer(pointer)? {
         Value::String(id) => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),

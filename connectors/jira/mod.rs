@@ -32,6 +32,7 @@ mod normalize;
 mod note;
 mod probe;
 mod pull;
+mod sample;
 mod setup;
 mod site;
 mod timeline;

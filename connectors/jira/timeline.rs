@@ -80,6 +80,15 @@ fn kinds(people: &People<'_>, items: &[Item]) -> Vec<(usize, EventKind)> {
     kinds.into_iter().filter(|(_, kind)| !is_empty_team(kind)).collect()
 }
 
+/// What an entry of the changelog tells that has no word of ours: the fields.
+pub fn passed_over<'a>(people: &'a People<'_>, history: &'a History) -> impl Iterator<Item = String> + 'a {
+    let fields = history.items.iter().map(|item| (field_of(item), item));
+    let unheard = fields.filter(|(field, item)| {
+        *field != "labels" && !people.is_team(field) && of_item(people, field, item).is_none()
+    });
+    unheard.map(|(field, _)| format!("change of {field}"))
+}
+
 /// Vendor: Data Center before 9 has no `fieldId`; `field` is then the English name of a system field or the name of a
 /// custom field.
 fn field_of(item: &Item) -> &str {

@@ -60,7 +60,7 @@ pub async fn take(zendesk: &Zendesk, cx: &Ctx<'_>) -> Result<Bearings, Connector
 }
 
 /// The ids of configured fields: given as numbers, or by title.
-fn resolve(config: &Config, definitions: &[FieldDefinition]) -> FieldIds {
+pub fn resolve(config: &Config, definitions: &[FieldDefinition]) -> FieldIds {
     let find = |wanted: &str| {
         let wanted = wanted.trim();
         let by_id = wanted.parse().ok();

@@ -13,7 +13,7 @@ use crate::trail::Trail;
 use crate::transport::{SignIn, TokenForm};
 use crate::{
     Applied, Budget, BuildError, Connector, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity,
-    Lane, Method, Page, Profile, Request, Response, Secrets,
+    Lane, Method, Page, Profile, Request, Response, Sample, Secrets,
 };
 use async_trait::async_trait;
 use dutyd_core::action::{Action, Receipt, Want};
@@ -118,6 +118,26 @@ impl Zendesk {
             own_id: bearings.own_id,
             seen_at,
             read_at,
+        }
+    }
+
+    /// A look at recorded tickets, by fields that the documents name and under nobody's account.
+    pub(super) fn lens_with<'a>(
+        &'a self,
+        fields: &'a FieldIds,
+        directory: &'a Directory,
+        now: Timestamp,
+    ) -> Lens<'a> {
+        let (source, origin) = (&*self.source, &*self.origin);
+        Lens {
+            source,
+            origin,
+            config: &self.config,
+            fields,
+            directory,
+            own_id: 0,
+            seen_at: now,
+            read_at: now,
         }
     }
 
@@ -400,6 +420,10 @@ impl Connector for Zendesk {
 
     fn hints(&self, delivery: &Delivery, now: Timestamp) -> Result<Vec<Hint>, ConnectorError> {
         super::hook::read(&self.source, &self.webhook_secrets, delivery, now)
+    }
+
+    fn sample(&self, documents: &[&[u8]], now: Timestamp) -> Result<Sample, ConnectorError> {
+        super::sample::read(self, documents, now)
     }
 
     fn budget(&self, response: &Response) -> Option<Budget> {

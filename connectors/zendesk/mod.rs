@@ -22,6 +22,8 @@ mod fetch;
 mod hook;
 mod normalize;
 mod refusals;
+mod sample;
+mod sample_event;
 mod setup;
 #[cfg(test)]
 mod tests;

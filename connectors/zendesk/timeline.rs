@@ -60,7 +60,7 @@ impl Lens<'_> {
         if kind == "CommentPrivacyChange" {
             return into.set_public(&event_id(&event.comment_id), event.public == Value::Bool(true));
         }
-        let Some((id, what)) = id_of(&event.id).map(|_| event_id(&event.id)).zip(self.kind(kind, event))
+        let Some((id, what)) = text_of(&event.id).map(|_| event_id(&event.id)).zip(self.kind(kind, event))
         else {
             return;
         };
@@ -82,6 +82,20 @@ impl Lens<'_> {
             by,
             kind: what,
         });
+    }
+
+    /// What an audit tells that has no word of ours: the type, and the field that changed.
+    pub(super) fn passed_over(&self, audit: &Audit) -> Vec<String> {
+        let nothing = |event: &&AuditEvent| {
+            let kind = event.kind.as_str().unwrap_or("");
+            // Values at the creation are in the ticket itself.
+            !matches!(kind, "Create" | "CommentPrivacyChange") && self.kind(kind, event).is_none()
+        };
+        let name = |event: &AuditEvent| match (event.kind.as_str(), text_of(&event.field_name)) {
+            (Some("Change"), Some(field)) => format!("change of {field}"),
+            (kind, _) => format!("audit event {}", kind.unwrap_or("without a type")),
+        };
+        audit.events.iter().filter(nothing).map(name).collect()
     }
 
     /// What an audit's event means. `None`: nothing that concerns us, such as a notification sent.

@@ -193,6 +193,8 @@ pub struct Meta {
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Audit {
+    #[serde(default)]
+    pub ticket_id: Option<u64>,
     pub created_at: Timestamp,
     #[serde(default)]
     pub author_id: Option<i64>,
@@ -353,19 +355,28 @@ pub fn parse<'a, T: Deserialize<'a>>(response: &'a Response, what: &str) -> Resu
 /// an admin put into a trigger. `Ok(None)`: about something else.
 pub fn ticket_of_payload(body: &[u8]) -> Result<Option<u64>, String> {
     let value: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let ticket = ticket_of(&value);
+    if ticket.is_none() && event_of(&value).is_none() {
+        return Err(
+            "no ticket id in the payload: give the trigger the body {\"ticket_id\":\"{{ticket.id}}\"}"
+                .to_owned(),
+        );
+    }
+    Ok(ticket)
+}
+
+/// The ticket that a payload names.
+pub fn ticket_of(value: &Value) -> Option<u64> {
     let ticket = |value: &Value| id_of(value).and_then(|id| u64::try_from(id).ok());
-    let event = value["type"].as_str().filter(|kind| kind.starts_with("zen:event-type:"));
-    if let Some(kind) = event {
+    if let Some(kind) = event_of(value) {
         let subject = || value["subject"].as_str()?.strip_prefix("zen:ticket:")?.parse().ok();
         let about_ticket = kind.starts_with("zen:event-type:ticket.");
-        return Ok(about_ticket.then(|| ticket(&value["detail"]["id"]).or_else(subject)).flatten());
+        return about_ticket.then(|| ticket(&value["detail"]["id"]).or_else(subject)).flatten();
     }
-    let named = [&value["ticket_id"], &value["ticket"]["id"], &value["id"]];
-    match named.into_iter().find_map(ticket) {
-        Some(id) => Ok(Some(id)),
-        None => {
-            Err("no ticket id in the payload: give the trigger the body {\"ticket_id\":\"{{ticket.id}}\"}"
-                .to_owned())
-        }
-    }
+    [&value["ticket_id"], &value["ticket"]["id"], &value["id"]].into_iter().find_map(ticket)
+}
+
+/// The type of a subscribed event; `None` for what an admin put into a trigger.
+fn event_of(value: &Value) -> Option<&str> {
+    value["type"].as_str().filter(|kind| kind.starts_with("zen:event-type:"))
 }

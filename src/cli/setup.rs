@@ -27,7 +27,7 @@ pub fn run(place: &Place, system: &str, webhook_base: &str) -> Result<Exit, Fail
 }
 
 /// The source of that name; else the only one of that vendor.
-fn choose<'a>(sources: &'a [Source], system: &str) -> Option<&'a Source> {
+pub(super) fn choose<'a>(sources: &'a [Source], system: &str) -> Option<&'a Source> {
     let of_vendor = || {
         let mut matching = sources.iter().filter(|source| source.config.vendor() == system);
         matching.next().filter(|_| matching.next().is_none())
