@@ -57,9 +57,11 @@ impl Call {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// `http://host:port` as the client used it, so that links in answers lead back here.
+    /// `http://host:port` as the client used it, so that links in answers lead back here. A TLS front before the sandbox
+    /// says so in `X-Forwarded-Proto`.
     pub fn origin(&self) -> String {
-        format!("http://{}", self.header("host").unwrap_or("127.0.0.1"))
+        let scheme = self.header("x-forwarded-proto").filter(|scheme| *scheme == "https").unwrap_or("http");
+        format!("{scheme}://{}", self.header("host").unwrap_or("127.0.0.1"))
     }
 
     /// Form fields of an `application/x-www-form-urlencoded` body.

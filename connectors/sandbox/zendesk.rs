@@ -13,12 +13,16 @@ mod life;
 mod limits;
 mod neighbours;
 mod paging;
+mod relations;
 mod reply;
+mod requests;
 mod search;
 mod shape;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod uploads;
+mod views;
 mod webhooks;
 
 use crate::clock::lock;
@@ -71,7 +75,14 @@ macro_rules! to {
 /// Every route; each is served with and without `.json` at its end.
 const ROUTES: &[Route<Zendesk>] = &[
     Route { method: "POST", path: "/oauth/tokens", answer: Zendesk::token },
+    Route { method: "GET", path: "/attachments/token/{token}/{id}", answer: Zendesk::file },
     to!("GET", "/api/v2/oauth/tokens/current", current_token),
+    to!("POST", "/api/v2/uploads", uploads::upload),
+    to!("DELETE", "/api/v2/uploads/{token}", uploads::forget),
+    to!("GET", "/api/v2/attachments/{id}", uploads::attachment),
+    to!("GET", "/api/v2/requests", requests::own),
+    to!("GET", "/api/v2/requests/{id}", requests::request),
+    to!("GET", "/api/v2/requests/{id}/comments", requests::comments),
     to!("GET", "/api/v2/tickets", tickets::list),
     to!("POST", "/api/v2/tickets", tickets::create),
     to!("GET", "/api/v2/tickets/count", tickets::count),
@@ -99,11 +110,40 @@ const ROUTES: &[Route<Zendesk>] = &[
     to!("GET", "/api/v2/tickets/{id}/metrics", tickets::metrics),
     to!("GET", "/api/v2/ticket_audits", neighbours::all_audits),
     to!("GET", "/api/v2/ticket_forms", neighbours::forms),
+    to!("GET", "/api/v2/ticket_forms/{id}", neighbours::form),
+    to!("GET", "/api/v2/locales", neighbours::locales),
+    to!("GET", "/api/v2/views", views::list),
+    to!("GET", "/api/v2/views/active", views::list),
+    to!("GET", "/api/v2/views/compact", views::list),
+    to!("GET", "/api/v2/views/count_many", views::counts),
+    to!("GET", "/api/v2/views/{id}", views::view),
+    to!("GET", "/api/v2/views/{id}/tickets", views::tickets),
+    to!("GET", "/api/v2/views/{id}/execute", views::execute),
+    to!("GET", "/api/v2/views/{id}/count", views::count),
     to!("GET", "/api/v2/problems", neighbours::none),
-    to!("GET", "/api/v2/views", neighbours::none),
     to!("GET", "/api/v2/macros", neighbours::none),
+    to!("GET", "/api/v2/macros/active", neighbours::none),
     to!("GET", "/api/v2/triggers", neighbours::none),
+    to!("GET", "/api/v2/triggers/active", neighbours::none),
     to!("GET", "/api/v2/automations", neighbours::none),
+    to!("GET", "/api/v2/automations/active", neighbours::none),
+    to!("GET", "/api/v2/activities", neighbours::none),
+    to!("GET", "/api/v2/audit_logs", neighbours::none),
+    to!("GET", "/api/v2/business_hours/schedules", neighbours::none),
+    to!("GET", "/api/v2/deleted_users", neighbours::none),
+    to!("GET", "/api/v2/dynamic_content/items", neighbours::none),
+    to!("GET", "/api/v2/group_slas/policies", neighbours::none),
+    to!("GET", "/api/v2/recipient_addresses", neighbours::none),
+    to!("GET", "/api/v2/sharing_agreements", neighbours::none),
+    to!("GET", "/api/v2/skips", neighbours::none),
+    to!("GET", "/api/v2/targets", neighbours::none),
+    to!("GET", "/api/v2/tickets/{id}/skips", neighbours::none_of_ticket),
+    to!("GET", "/api/v2/help_center/categories", neighbours::none),
+    to!("GET", "/api/v2/help_center/sections", neighbours::none),
+    to!("GET", "/api/v2/help_center/articles", neighbours::none),
+    to!("GET", "/api/v2/help_center/incremental/articles", neighbours::none),
+    to!("GET", "/api/v2/community/topics", neighbours::none),
+    to!("GET", "/api/v2/community/posts", neighbours::none),
     to!("GET", "/api/v2/slas/policies", neighbours::none),
     to!("GET", "/api/v2/suspended_tickets", neighbours::none),
     to!("GET", "/api/v2/satisfaction_ratings", neighbours::none),
@@ -111,6 +151,7 @@ const ROUTES: &[Route<Zendesk>] = &[
     to!("GET", "/api/v2/user_fields", neighbours::user_fields),
     to!("GET", "/api/v2/organization_fields", neighbours::organization_fields),
     to!("GET", "/api/v2/ticket_metrics", tickets::all_metrics),
+    to!("GET", "/api/v2/ticket_metrics/{id}", tickets::metrics),
     to!("GET", "/api/v2/deleted_tickets", tickets::deleted),
     to!("PUT", "/api/v2/deleted_tickets/{id}/restore", tickets::restore),
     to!("GET", "/api/v2/incremental/tickets/cursor", exports::by_cursor),
@@ -130,7 +171,18 @@ const ROUTES: &[Route<Zendesk>] = &[
     to!("GET", "/api/v2/users/show_many", directory::some_users),
     to!("GET", "/api/v2/users/search", directory::search_users),
     to!("POST", "/api/v2/users/create_or_update", neighbours::create_or_update_user),
+    to!("GET", "/api/v2/users/count", relations::count),
+    to!("GET", "/api/v2/users/autocomplete", directory::search_users),
     to!("GET", "/api/v2/users/{id}/identities", neighbours::identities),
+    to!("GET", "/api/v2/users/{id}/groups", relations::groups_of),
+    to!("GET", "/api/v2/users/{id}/group_memberships", relations::in_groups),
+    to!("GET", "/api/v2/users/{id}/organizations", relations::organizations_of),
+    to!("GET", "/api/v2/users/{id}/organization_memberships", relations::in_organizations),
+    to!("GET", "/api/v2/users/{id}/related", relations::user_related),
+    to!("GET", "/api/v2/users/{id}/requests", requests::of_user),
+    to!("GET", "/api/v2/users/{id}/skips", neighbours::none),
+    to!("GET", "/api/v2/users/{id}/tags", relations::no_tags),
+    to!("GET", "/api/v2/users/{id}/tickets/ccd", relations::copied),
     to!("GET", "/api/v2/users/{id}", directory::user),
     to!("PUT", "/api/v2/users/{id}", directory::update_user),
     to!("GET", "/api/v2/users/{id}/tickets/requested", tickets::of_user),
@@ -139,17 +191,28 @@ const ROUTES: &[Route<Zendesk>] = &[
     to!("GET", "/api/v2/groups/assignable", directory::groups),
     to!("GET", "/api/v2/groups/{id}", directory::group),
     to!("GET", "/api/v2/groups/{id}/users", directory::users_of),
-    to!("GET", "/api/v2/group_memberships", directory::memberships),
+    to!("GET", "/api/v2/groups/count", relations::count),
+    to!("GET", "/api/v2/groups/{id}/memberships", relations::in_groups),
+    to!("GET", "/api/v2/group_memberships", relations::in_groups),
+    to!("GET", "/api/v2/organization_memberships", relations::in_organizations),
     to!("GET", "/api/v2/organizations", directory::organizations),
     to!("POST", "/api/v2/organizations", neighbours::create_organization),
     to!("GET", "/api/v2/organizations/search", neighbours::search_organizations),
     to!("GET", "/api/v2/organizations/show_many", directory::some_organizations),
+    to!("GET", "/api/v2/organizations/autocomplete", relations::autocomplete),
+    to!("GET", "/api/v2/organizations/count", relations::count),
     to!("GET", "/api/v2/organizations/{id}", directory::organization),
+    to!("PUT", "/api/v2/organizations/{id}", relations::update_organization),
+    to!("GET", "/api/v2/organizations/{id}/organization_memberships", relations::in_organizations),
+    to!("GET", "/api/v2/organizations/{id}/related", relations::organization_related),
+    to!("GET", "/api/v2/organizations/{id}/requests", requests::of_organization),
+    to!("GET", "/api/v2/organizations/{id}/tags", relations::no_tags),
     to!("GET", "/api/v2/organizations/{id}/users", directory::users_of),
     to!("GET", "/api/v2/organizations/{id}/tickets", tickets::of_organization),
     to!("GET", "/api/v2/ticket_fields", directory::fields),
     to!("POST", "/api/v2/ticket_fields", directory::create_field),
     to!("GET", "/api/v2/ticket_fields/{id}", directory::field),
+    to!("GET", "/api/v2/ticket_fields/{id}/options", directory::options),
     to!("PUT", "/api/v2/ticket_fields/{id}", directory::update_field),
     to!("DELETE", "/api/v2/ticket_fields/{id}", directory::delete_field),
     to!("GET", "/api/v2/tags", directory::tags),
@@ -231,6 +294,17 @@ impl Zendesk {
         let mut account = lock(&self.account);
         let reply = account.auth.grant(call).unwrap_or_else(|refusal| refusal);
         self.dressed(call, reply, "")
+    }
+
+    fn file(&self, call: &Call) -> Response {
+        match uploads::content(&lock(&self.account), call) {
+            Some((kind, bytes)) => {
+                let mut response = route::plain(route::code(200), "application/octet-stream", bytes);
+                route::set_header(&mut response, "content-type", &kind);
+                response
+            }
+            None => self.dressed(call, reply::no_record(), ""),
+        }
     }
 
     /// Who asks, may they, is there room: then the answer, with the headers that every answer has.

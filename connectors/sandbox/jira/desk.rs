@@ -194,20 +194,105 @@ pub fn one_desk(ask: &mut Ask<'_>) -> Answer {
     Ok(errors::ok(&known_desk(ask)?))
 }
 
-pub fn request_types(ask: &mut Ask<'_>) -> Answer {
-    known_desk(ask)?;
-    let kind = json!({
+fn kind(ask: &Ask<'_>) -> Value {
+    json!({
         "_expands": ["field"], "id": "7", "name": "Report a problem", "description": "", "helpText": "",
         "issueTypeId": site::TYPES[0].id, "serviceDeskId": "1", "groupIds": [], "icon": { "id": "1", "_links": {} },
         "_links": { "self": format!("{}/rest/servicedeskapi/servicedesk/1/requesttype/7", ask.origin()) },
-    });
-    Ok(errors::ok(&paged(ask, vec![kind])))
+    })
 }
 
-/// Nobody made queues on this desk.
-pub fn none_of_desk(ask: &mut Ask<'_>) -> Answer {
+pub fn request_types(ask: &mut Ask<'_>) -> Answer {
     known_desk(ask)?;
-    Ok(errors::ok(&paged(ask, Vec::new())))
+    Ok(errors::ok(&paged(ask, vec![kind(ask)])))
+}
+
+fn missing(what: &str) -> Response {
+    answer(404, &json!({ "errorMessage": format!("The {what} you were looking for could not be found.") }))
+}
+
+pub fn request_type(ask: &mut Ask<'_>) -> Answer {
+    known_desk(ask)?;
+    if ask.call.capture("kind") == "7" { Ok(errors::ok(&kind(ask))) } else { Err(missing("request type")) }
+}
+
+fn the_queue(ask: &Ask<'_>) -> Value {
+    let own = format!("{}/rest/servicedeskapi/servicedesk/1/queue/1", ask.origin());
+    json!({ "id": "1", "name": "All open", "jql": "project = SUP AND statusCategory != Done ORDER BY created ASC",
+            "fields": ["issuetype", "issuekey", "summary", "status", "created"], "_links": { "self": own } })
+}
+
+/// The one queue that every desk begins with.
+pub fn queues(ask: &mut Ask<'_>) -> Answer {
+    known_desk(ask)?;
+    let mut queue = the_queue(ask);
+    if ask.call.param("includeCount") == Some("true") {
+        queue["issueCount"] = json!(open_requests(ask).len());
+    }
+    Ok(errors::ok(&paged(ask, vec![queue])))
+}
+
+pub fn queue(ask: &mut Ask<'_>) -> Answer {
+    known_desk(ask)?;
+    if ask.call.capture("queue") == "1" { Ok(errors::ok(&the_queue(ask))) } else { Err(missing("queue")) }
+}
+
+fn open_requests<'a>(ask: &'a Ask<'_>) -> Vec<&'a Issue> {
+    let open = |issue: &&Issue| {
+        ask.site.projects[issue.project].kind == "service_desk"
+            && site::STATUSES[issue.status].1 != "done"
+            && ask.site.visible(&issue.id.to_string(), ask.user).is_some()
+    };
+    ask.site.issues.values().filter(open).collect()
+}
+
+pub fn queue_issues(ask: &mut Ask<'_>) -> Answer {
+    queue(ask)?;
+    let (look, names) = (ask.look(), ["issuetype", "summary", "status", "created"].map(str::to_owned));
+    let wanted = super::render::Wanted::new(&names, "*navigable");
+    let all = open_requests(ask).into_iter().map(|issue| look.issue(issue, &wanted, &[], &[])).collect();
+    Ok(errors::ok(&paged(ask, all)))
+}
+
+/// People who may ask on this desk.
+pub fn customers(ask: &mut Ask<'_>) -> Answer {
+    known_desk(ask)?;
+    let query = ask.call.param("query").unwrap_or("").to_lowercase();
+    let look = ask.look();
+    let named = |at: &&usize| ask.site.users[**at].display_name.to_lowercase().contains(&query);
+    let all = ask.site.contacts.iter().filter(named).map(|at| look.user(*at)).collect();
+    Ok(errors::ok(&paged(ask, all)))
+}
+
+/// A request of the caller's own, or of the customer named in `raiseOnBehalfOf`.
+pub fn create(ask: &mut Ask<'_>) -> Answer {
+    let body = ask.body()?;
+    let told = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+    if told("serviceDeskId") != "1" || told("requestTypeId") != "7" {
+        return Err(answer(
+            400,
+            &json!({ "errorMessage": "The request type is not valid for the service desk." }),
+        ));
+    }
+    let mut fields = body.get("requestFieldValues").cloned().unwrap_or_else(|| json!({}));
+    fields["project"] = json!({ "key": ask.site.projects[0].key });
+    fields["issuetype"] = json!({ "id": site::TYPES[0].id });
+    let behalf = told("raiseOnBehalfOf").to_owned();
+    let customer = (!behalf.is_empty()).then(|| ask.site.find_user(&behalf)).flatten();
+    if !behalf.is_empty() && customer.is_none() {
+        return Err(answer(400, &json!({ "errorMessage": "The customer does not exist." })));
+    }
+    // Vendor: the interface of the desk speaks plain text only.
+    ask.documents = false;
+    let order = json!({ "fields": fields });
+    let made = super::issues::create_one(ask, order.as_object().ok_or_else(errors::payload)?)?;
+    let id = made["id"].as_str().and_then(|id| id.parse::<u64>().ok()).ok_or_else(errors::no_issue)?;
+    let issue = ask.site.issues.get_mut(&id).ok_or_else(errors::no_issue)?;
+    if let Some(customer) = customer {
+        issue.reporter = customer;
+    }
+    let issue = ask.site.issues.get(&id).ok_or_else(errors::no_issue)?;
+    Ok(answer(201, &shown(ask, issue)))
 }
 
 /// Requests have no further participants, and customers no transitions of their own.

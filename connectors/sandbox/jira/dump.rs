@@ -110,6 +110,9 @@ pub fn load(site: &mut Site, row: &Value) -> Result<(), String> {
         properties: properties(row),
         links: Vec::new(),
         remote_links: Vec::new(),
+        worklogs: Vec::new(),
+        files: Vec::new(),
+        watchers: std::collections::BTreeSet::new(),
         hidden: row.get("hidden") == Some(&Value::Bool(true)),
     };
     let last = site.projects[project].last;

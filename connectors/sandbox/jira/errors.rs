@@ -7,16 +7,27 @@ use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+/// What a refusal says, for an answer that tells of several.
+#[derive(Clone)]
+pub struct Told(pub Value);
+
+/// A refusal that can stand alone or among others.
+pub fn refusal(status: u16, told: Value) -> Response {
+    let mut response = answer(status, &told);
+    response.extensions_mut().insert(Told(told));
+    response
+}
+
 /// `errorMessages`, the common envelope.
 pub fn messages(status: u16, text: &str) -> Response {
-    answer(status, &json!({ "errorMessages": [text], "errors": {} }))
+    refusal(status, json!({ "errorMessages": [text], "errors": {} }))
 }
 
 /// `errors` by field.
 pub fn field(name: &str, text: &str) -> Response {
     let mut errors = Map::new();
     errors.insert(name.to_owned(), json!(text));
-    answer(400, &json!({ "errorMessages": [], "errors": errors }))
+    refusal(400, json!({ "errorMessages": [], "errors": errors }))
 }
 
 pub fn no_issue() -> Response {

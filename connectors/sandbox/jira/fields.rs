@@ -225,6 +225,9 @@ pub fn blank(site: &mut Site, project: usize, author: usize, at: jiff::Timestamp
         properties: std::collections::BTreeMap::new(),
         links: Vec::new(),
         remote_links: Vec::new(),
+        worklogs: Vec::new(),
+        files: Vec::new(),
+        watchers: std::collections::BTreeSet::new(),
         hidden: false,
     }
 }

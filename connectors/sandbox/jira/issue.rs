@@ -84,6 +84,10 @@ pub struct Issue {
     pub properties: BTreeMap<String, Value>,
     pub links: Vec<Link>,
     pub remote_links: Vec<Value>,
+    pub worklogs: Vec<super::work::Worklog>,
+    pub files: Vec<super::files::File>,
+    /// Positions in the site's users.
+    pub watchers: std::collections::BTreeSet<usize>,
     /// Not to be seen by the integration's account.
     pub hidden: bool,
 }

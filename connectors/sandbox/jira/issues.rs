@@ -3,7 +3,7 @@
 use super::ask::{Answer, Ask};
 use super::errors;
 use super::fields::{self, Refusals};
-use super::issue::{Change, Link};
+use super::issue::Change;
 use super::render::Wanted;
 use super::search::listed;
 use super::site::{self, Flavour};
@@ -11,8 +11,11 @@ use crate::route::json as answer;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+/// Issues that one request makes.
+const CREATE_MAX: usize = 50;
+
 fn refused(refusals: Refusals) -> Response {
-    answer(400, &json!({ "errorMessages": [], "errors": refusals }))
+    errors::refusal(400, json!({ "errorMessages": [], "errors": refusals }))
 }
 
 pub fn get(ask: &mut Ask<'_>) -> Answer {
@@ -23,6 +26,31 @@ pub fn get(ask: &mut Ask<'_>) -> Answer {
 
 pub fn create(ask: &mut Ask<'_>) -> Answer {
     let body = ask.body()?;
+    Ok(answer(201, &create_one(ask, &body)?))
+}
+
+/// Vendor: each for itself; those refused are told beside those made.
+pub fn create_many(ask: &mut Ask<'_>) -> Answer {
+    let body = ask.body()?;
+    let wanted = body.get("issueUpdates").and_then(Value::as_array).ok_or_else(errors::payload)?;
+    if wanted.is_empty() || wanted.len() > CREATE_MAX {
+        return Err(errors::messages(400, "Between 1 and 50 issues can be created at once."));
+    }
+    let (mut made, mut refused) = (Vec::new(), Vec::new());
+    for (at, one) in wanted.iter().enumerate() {
+        match create_one(ask, one.as_object().unwrap_or(&Map::new())) {
+            Ok(shown) => made.push(shown),
+            Err(refusal) => {
+                let errors = refusal.extensions().get::<errors::Told>().map(|told| told.0.clone());
+                refused.push(json!({ "status": 400, "elementErrors": errors, "failedElementNumber": at }));
+            }
+        }
+    }
+    let status = if made.is_empty() { 400 } else { 201 };
+    Ok(answer(status, &json!({ "issues": made, "errors": refused })))
+}
+
+pub fn create_one(ask: &mut Ask<'_>, body: &Map<String, Value>) -> Result<Value, Response> {
     let given = body.get("fields").and_then(Value::as_object).cloned().ok_or_else(errors::payload)?;
     let project = given.get("project").map(|value| fields::set(ask.site, "project", value, false));
     let Some(Ok(Change::Project(project))) = project else {
@@ -43,7 +71,7 @@ pub fn create(ask: &mut Ask<'_>) -> Answer {
     let id = issue.id;
     let shown = json!({ "id": id.to_string(), "key": ask.site.key(&issue), "self": format!("{}/issue/{id}", ask.base) });
     ask.jira.insert(ask.site, issue, &changes, now);
-    Ok(answer(201, &shown))
+    Ok(shown)
 }
 
 pub fn edit(ask: &mut Ask<'_>) -> Answer {
@@ -155,86 +183,4 @@ pub fn edit_meta(ask: &mut Ask<'_>) -> Answer {
         }
     }
     Ok(errors::ok(&json!({ "fields": fields })))
-}
-
-/// Vendor: a duplicate is answered as created, and no id is told.
-pub fn link(ask: &mut Ask<'_>) -> Answer {
-    let body = ask.body()?;
-    let end = |name: &str| {
-        let told = body.get(name)?;
-        let text = told.get("key").or_else(|| told.get("id"))?.as_str()?.to_owned();
-        Some(ask.site.visible(&text, ask.user)?.id)
-    };
-    let (Some(inward), Some(outward)) = (end("inwardIssue"), end("outwardIssue")) else {
-        return Err(errors::no_issue());
-    };
-    let known =
-        ask.site.issues.get(&inward).is_some_and(|issue| issue.links.iter().any(|link| link.to == outward));
-    if !known {
-        let id = ask.site.next_id();
-        for (from, to, outward) in [(inward, outward, true), (outward, inward, false)] {
-            if let Some(issue) = ask.site.issues.get_mut(&from) {
-                issue.links.push(Link { id, to, outward });
-            }
-            ask.jira.touch(ask.site, from, ask.call.now);
-        }
-    }
-    Ok(crate::route::plain(axum::http::StatusCode::CREATED, "application/json;charset=UTF-8", ""))
-}
-
-pub fn link_types(_: &mut Ask<'_>) -> Answer {
-    let kind = json!({ "id": "10003", "name": "Relates", "inward": "relates to", "outward": "relates to" });
-    Ok(errors::ok(&json!({ "issueLinkTypes": [kind] })))
-}
-
-pub fn remote_links(ask: &mut Ask<'_>) -> Answer {
-    let issue = ask.issue()?;
-    if let Some(wanted) = ask.call.param("globalId") {
-        let found = issue
-            .remote_links
-            .iter()
-            .find(|link| link.get("globalId").and_then(Value::as_str) == Some(wanted));
-        return found
-            .map(errors::ok)
-            .ok_or_else(|| errors::messages(404, "The remote issue link does not exist."));
-    }
-    Ok(errors::ok(&json!(issue.remote_links)))
-}
-
-/// Upsert by `globalId`; fields left out are nulled.
-pub fn put_remote_link(ask: &mut Ask<'_>) -> Answer {
-    let body = ask.body()?;
-    let id = ask.issue_id()?;
-    if body.get("object").and_then(|object| object.get("title")).and_then(Value::as_str).is_none() {
-        return Err(errors::field("title", "'title' is required."));
-    }
-    let global = body.get("globalId").cloned().unwrap_or(Value::Null);
-    let number = ask.site.next_id();
-    let base = format!("{}/issue/{id}/remotelink", ask.base);
-    let Some(issue) = ask.site.issues.get_mut(&id) else { return Err(errors::no_issue()) };
-    let known =
-        issue.remote_links.iter().position(|link| !global.is_null() && link.get("globalId") == Some(&global));
-    let number = known.and_then(|at| issue.remote_links[at].get("id")?.as_u64()).unwrap_or(number);
-    let link = json!({
-        "id": number, "self": format!("{base}/{number}"), "globalId": global,
-        "application": body.get("application"), "relationship": body.get("relationship"), "object": body.get("object"),
-    });
-    match known {
-        Some(at) => issue.remote_links[at] = link,
-        None => issue.remote_links.push(link),
-    }
-    let status = if known.is_some() { 200 } else { 201 };
-    Ok(answer(status, &json!({ "id": number, "self": format!("{base}/{number}") })))
-}
-
-pub fn delete_remote_link(ask: &mut Ask<'_>) -> Answer {
-    let id = ask.issue_id()?;
-    let Some(wanted) = ask.call.param("globalId").map(str::to_owned) else { return Err(errors::payload()) };
-    let Some(issue) = ask.site.issues.get_mut(&id) else { return Err(errors::no_issue()) };
-    let before = issue.remote_links.len();
-    issue.remote_links.retain(|link| link.get("globalId").and_then(Value::as_str) != Some(wanted.as_str()));
-    if issue.remote_links.len() == before {
-        return Err(errors::messages(404, "The remote issue link does not exist."));
-    }
-    Ok(errors::nothing())
 }

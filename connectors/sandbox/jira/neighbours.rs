@@ -1,4 +1,4 @@
-//! What common clients ask for besides issues: screens for creating, watchers, worklogs, groups, roles, and lists that
+//! What common clients ask for besides issues: screens for creating, groups, roles, and lists that
 //! are empty on a site where nobody made anything of the kind.
 //! Knows shapes of answers; changes nothing.
 
@@ -9,8 +9,8 @@ use super::site::{self, AccountType, Flavour};
 use serde_json::{Value, json};
 
 /// The one group of the site: everybody who is no customer.
-const GROUP: (&str, &str) = ("jira-users", "952d12c3-5b5b-4d04-bb32-44d383afc4b2");
-const ROLES: &[(u64, &str)] = &[(10_002, "Administrators"), (10_003, "Service Desk Team")];
+pub const GROUP: (&str, &str) = ("jira-users", "952d12c3-5b5b-4d04-bb32-44d383afc4b2");
+pub const ROLES: &[(u64, &str)] = &[(10_002, "Administrators"), (10_003, "Service Desk Team")];
 
 /// Vendor: Cloud names the list by what it holds, Data Center calls it `values`.
 fn named_page(ask: &Ask<'_>, name: &str, all: Vec<Value>) -> Value {
@@ -87,27 +87,9 @@ pub fn create_screen(ask: &mut Ask<'_>) -> Answer {
     Ok(errors::ok(&named_page(ask, "fields", create_fields(ask))))
 }
 
-pub fn watchers(ask: &mut Ask<'_>) -> Answer {
-    let own = format!("{}/issue/{}/watchers", ask.base, ask.issue()?.id);
-    Ok(errors::ok(&json!({ "self": own, "isWatching": false, "watchCount": 0, "watchers": [] })))
-}
-
 pub fn votes(ask: &mut Ask<'_>) -> Answer {
     let own = format!("{}/issue/{}/votes", ask.base, ask.issue()?.id);
     Ok(errors::ok(&json!({ "self": own, "votes": 0, "hasVoted": false, "voters": [] })))
-}
-
-/// Nobody logs work here.
-pub fn worklog(ask: &mut Ask<'_>) -> Answer {
-    ask.issue()?;
-    Ok(errors::ok(&json!({ "startAt": 0, "maxResults": 5_000, "total": 0, "worklogs": [] })))
-}
-
-pub fn worklogs_updated(ask: &mut Ask<'_>) -> Answer {
-    let since: i64 = ask.call.param("since").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let own = format!("{}/worklog/updated?since={since}", ask.base);
-    let until = ask.call.now.as_millisecond();
-    Ok(errors::ok(&json!({ "values": [], "since": since, "until": until, "self": own, "lastPage": true })))
 }
 
 /// A list without entries, as an array.
@@ -142,7 +124,7 @@ pub fn component_page(ask: &mut Ask<'_>) -> Answer {
     Ok(errors::ok(&paged(ask, all)))
 }
 
-fn role(ask: &Ask<'_>, (id, name): &(u64, &str)) -> Value {
+pub fn role(ask: &Ask<'_>, (id, name): &(u64, &str)) -> Value {
     json!({ "self": format!("{}/role/{id}", ask.base), "name": name, "id": id, "description": "" })
 }
 

@@ -104,9 +104,12 @@ pub fn kinds(ask: &mut Ask<'_>) -> Answer {
     Ok(errors::ok(&(0..site::TYPES.len()).map(|at| look.kind(at)).collect()))
 }
 
+pub fn resolution(ask: &Ask<'_>) -> Value {
+    json!({ "self": format!("{}/resolution/10000", ask.base), "id": "10000", "name": "Done", "description": "" })
+}
+
 pub fn resolutions(ask: &mut Ask<'_>) -> Answer {
-    let done = json!({ "self": format!("{}/resolution/10000", ask.base), "id": "10000", "name": "Done", "description": "" });
-    Ok(errors::ok(&json!([done])))
+    Ok(errors::ok(&json!([resolution(ask)])))
 }
 
 pub fn projects(ask: &mut Ask<'_>) -> Answer {

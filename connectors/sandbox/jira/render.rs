@@ -46,7 +46,7 @@ impl Wanted {
     }
 
     fn has(&self, field: &str) -> bool {
-        let navigable = !matches!(field, "comment" | "description");
+        let navigable = !matches!(field, "comment" | "description" | "worklog" | "attachment");
         let meant = self.all || (self.navigable && navigable) || self.named.iter().any(|name| name == field);
         meant && !self.without.iter().any(|name| name == field)
     }
@@ -189,7 +189,9 @@ impl Look<'_> {
             "issuelinks" => Value::Array(
                 issue.links.iter().map(|link| self.link(link.id, link.to, link.outward)).collect(),
             ),
-            "attachment" => json!([]),
+            "attachment" => issue.files.iter().map(|file| super::files::shown(self, file)).collect(),
+            "worklog" => super::work::page(self, issue),
+            "subtasks" => json!([]),
             "components" => Value::Array(issue.components.iter().map(|team| self.component(*team)).collect()),
             "description" => {
                 issue.description.as_ref().map_or(Value::Null, |body| body.render(self.documents))
@@ -270,7 +272,7 @@ impl Look<'_> {
         json!({ "self": format!("{}/component/{id}", self.base), "id": id, "name": name })
     }
 
-    fn link(&self, id: u64, to: u64, outward: bool) -> Value {
+    pub fn link(&self, id: u64, to: u64, outward: bool) -> Value {
         let mut shown = json!({
             "id": id.to_string(), "self": format!("{}/issueLink/{id}", self.base),
             "type": { "id": "10003", "name": "Relates", "inward": "relates to", "outward": "relates to" },

@@ -99,4 +99,6 @@ pub const SYSTEM_FIELDS: &[(&str, &str, &str)] = &[
     ("description", "Description", "string"),
     ("attachment", "Attachment", "array"),
     ("comment", "Comment", "comments-page"),
+    ("subtasks", "Sub-tasks", "array"),
+    ("worklog", "Log Work", "array"),
 ];

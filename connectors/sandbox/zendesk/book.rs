@@ -1,6 +1,7 @@
 //! The tables of one Zendesk account: tickets with their audits, people, groups, organizations, fields.
 //! Knows rows and how they are found; what an update does stands in `change.rs`.
 
+use super::uploads::Uploads;
 use crate::cast::{Cast, OWN_DOMAIN};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -140,6 +141,7 @@ pub struct Book {
     pub organizations: BTreeMap<u64, Organization>,
     pub fields: BTreeMap<u64, Field>,
     pub metric_events: Vec<MetricEvent>,
+    pub uploads: Uploads,
     /// The ticket of each case of the world.
     pub cases: HashMap<u64, u64>,
     /// `Idempotency-Key`: when, the request's body, the ticket made.

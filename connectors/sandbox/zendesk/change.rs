@@ -105,6 +105,7 @@ impl Book {
             }
         };
         self.tell_creation(&before, requester, &text, &mut made.audit);
+        made.audit.events[0]["attachments"] = self.uploads.under(change);
         self.audits.insert(id, vec![made.audit.clone()]);
         self.place(id, doer.now);
         self.measure(id, "reply_time", 1, "activate", doer.now);
@@ -280,7 +281,8 @@ impl Book {
             .unwrap_or(ticket.public && said_public);
         let given = change.get("comment").and_then(|one| number(&one["author_id"]));
         let author = given.filter(|id| self.users.contains_key(id)).map_or(doer.user, |id| id as i64);
-        let event = self.comment_event(audit, author, &text, public);
+        let mut event = self.comment_event(audit, author, &text, public);
+        event["attachments"] = self.uploads.under(change);
         draft.events.push(event);
         let staff = u64::try_from(author).is_ok_and(|author| self.is_staff(author));
         let Some(ticket) = self.tickets.get_mut(&id) else { return };

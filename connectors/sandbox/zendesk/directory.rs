@@ -112,16 +112,6 @@ pub fn group(_: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Ans
     ok(json!({ "group": shape::group(&account.book, id, &call.origin()) }))
 }
 
-pub fn memberships(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
-    let (book, origin) = (&account.book, call.origin());
-    let ids: Vec<u64> = book.users.values().filter(|user| user.group.is_some()).map(|user| user.id).collect();
-    paging::list(call, "group_memberships", &ids, zendesk.small_page(), |id| {
-        let at = shape::stamp(book.began);
-        json!({ "id": id + 5_000_000, "url": format!("{origin}/api/v2/group_memberships/{}.json", id + 5_000_000),
-                "user_id": id, "group_id": book.users[id].group, "default": true, "created_at": at, "updated_at": at })
-    })
-}
-
 pub fn organizations(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
     let (book, origin) = (&account.book, call.origin());
     let ids: Vec<u64> = book.organizations.keys().copied().collect();
@@ -155,6 +145,16 @@ pub fn field(_: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Ans
     let book = &account.book;
     let field = book.fields.get(&id_of(call)?).ok_or_else(no_record)?;
     ok(json!({ "ticket_field": shape::field(book, field, &call.origin()) }))
+}
+
+pub fn options(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let field = account.book.fields.get(&id_of(call)?).ok_or_else(no_record)?;
+    let shown = shape::field(&account.book, field, &call.origin());
+    let options = shown["custom_field_options"].as_array().cloned().unwrap_or_default();
+    let ids: Vec<u64> = options.iter().filter_map(|one| one["id"].as_u64()).collect();
+    paging::list(call, "custom_field_options", &ids, zendesk.small_page(), |id| {
+        options.iter().find(|one| one["id"] == *id).cloned().unwrap_or_default()
+    })
 }
 
 fn options_of(given: &serde_json::Map<String, Value>) -> Option<Vec<(String, String)>> {
@@ -233,7 +233,7 @@ pub fn settings(_: &Zendesk, _: &mut Account, call: &Call, _: &Caller) -> Answer
         "groups": { "check_group_name_uniqueness": true },
         "localization": { "locale_ids": [1], "time_zone": "UTC", "iana_time_zone": "Etc/UTC" },
         "api": { "accepted_api_agreement": true, "api_password_access": "false", "api_token_access": "true" },
-        "active_features": { "ticket_tagging": true, "ticket_forms": true, "custom_statuses_enabled": false, "user_tagging": true },
+        "active_features": { "organization_access_enabled": true, "customer_satisfaction": false, "ticket_tagging": true, "ticket_forms": true, "custom_statuses_enabled": false, "user_tagging": true },
         "active_subdomain": host, "brands": { "default_brand_id": super::book::BRAND },
     }}))
 }

@@ -2,7 +2,7 @@
 //! made and found, and lists that are empty in an account where nobody made anything of the kind.
 
 use super::auth::Caller;
-use super::reply::{Answer, Reply, bad_parameter, invalid, no_record};
+use super::reply::{Answer, Reply, bad_parameter, invalid, no_record, ok};
 use super::tickets::{body, id_of};
 use super::{Account, Zendesk, directory, paging, shape};
 use crate::route::Call;
@@ -17,6 +17,7 @@ pub fn none(zendesk: &Zendesk, _: &mut Account, call: &Call, _: &Caller) -> Answ
         "policies" => "sla_policies",
         "problems" | "incidents" => "tickets",
         "collaborators" | "followers" => "users",
+        "active" => call.path.split('/').nth(3).unwrap_or_default(),
         last => last,
     };
     paging::list(call, name, &[], zendesk.small_page(), |_| Value::Null)
@@ -30,14 +31,34 @@ pub fn none_of_ticket(zendesk: &Zendesk, account: &mut Account, call: &Call, cal
 
 /// The one form that every account has.
 pub fn forms(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
-    let (book, origin, id) = (&account.book, call.origin(), super::book::FORM);
-    let fields: Vec<u64> = book.fields.keys().copied().collect();
-    paging::list(call, "ticket_forms", &[id], zendesk.small_page(), |id| {
-        let at = shape::stamp(book.began);
-        json!({ "id": id, "url": format!("{origin}/api/v2/ticket_forms/{id}.json"), "name": "Default Ticket Form",
-                "display_name": "Default Ticket Form", "position": 1, "active": true, "default": true, "end_user_visible": true,
-                "in_all_brands": true, "restricted_brand_ids": [], "ticket_field_ids": fields, "created_at": at, "updated_at": at })
-    })
+    let shown = default_form(account, &call.origin());
+    paging::list(call, "ticket_forms", &[super::book::FORM], zendesk.small_page(), |_| shown.clone())
+}
+
+pub fn form(_: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    if id_of(call)? != super::book::FORM {
+        return Err(no_record());
+    }
+    ok(json!({ "ticket_form": default_form(account, &call.origin()) }))
+}
+
+fn default_form(account: &Account, origin: &str) -> Value {
+    let (at, id) = (shape::stamp(account.book.began), super::book::FORM);
+    let fields: Vec<u64> = account.book.fields.keys().copied().collect();
+    json!({ "id": id, "url": format!("{origin}/api/v2/ticket_forms/{id}.json"), "name": "Default Ticket Form",
+            "raw_name": "Default Ticket Form", "display_name": "Default Ticket Form", "raw_display_name": "Default Ticket Form",
+            "position": 1, "active": true, "default": true, "end_user_visible": true, "in_all_brands": true,
+            "restricted_brand_ids": [], "ticket_field_ids": fields, "agent_conditions": [], "end_user_conditions": [],
+            "created_at": at, "updated_at": at })
+}
+
+/// The one language of the account.
+pub fn locales(_: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let at = shape::stamp(account.book.began);
+    let url = format!("{}/api/v2/locales/en-US.json", call.origin());
+    let english = json!({ "id": 1, "locale": "en-US", "name": "English", "native_name": "English", "presentation_name": "English",
+                          "rtl": false, "default": true, "url": url, "created_at": at, "updated_at": at });
+    ok(json!({ "locales": [english] }))
 }
 
 /// The one field that organizations have here, and the one of people.

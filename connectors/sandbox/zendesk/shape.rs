@@ -66,7 +66,7 @@ pub fn comment(audit: &Audit, event: &Value) -> Value {
     json!({
         "id": event["id"], "type": "Comment", "author_id": event["author_id"], "body": event["body"],
         "html_body": event["html_body"], "plain_body": event["plain_body"], "public": event["public"],
-        "attachments": [], "audit_id": audit.id, "via": audit.via, "created_at": stamp(audit.created),
+        "attachments": event["attachments"], "audit_id": audit.id, "via": audit.via, "created_at": stamp(audit.created),
         "metadata": { "system": { "client": "sandbox", "ip_address": "127.0.0.1" }, "custom": audit.custom },
     })
 }

@@ -64,7 +64,7 @@ fn listing(call: &Call, book: &Book, fits: impl Fn(&Ticket) -> bool) -> Vec<u64>
     found.iter().map(|ticket| ticket.id).collect()
 }
 
-fn page(zendesk: &Zendesk, call: &Call, account: &Account, ids: &[u64]) -> Answer {
+pub fn page(zendesk: &Zendesk, call: &Call, account: &Account, ids: &[u64]) -> Answer {
     let book = &account.book;
     let mut cut = paging::cut(call, ids, zendesk.small_page())?;
     let origin = call.origin();
