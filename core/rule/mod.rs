@@ -36,6 +36,7 @@ pub use facts::Facts;
 pub use parse::Fault;
 pub use reach::Threshold;
 pub(crate) use shown::Language;
+pub use shown::is_unseen;
 pub use template::{Template, TemplateFault};
 pub use value::{Comparison, Truth, Type, Value};
 pub use vocabulary::{ClockWord, GroupWord, Names, Scope, find, reference};

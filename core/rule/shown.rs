@@ -177,17 +177,19 @@ pub fn span(seconds: i64, measure: Measure, language: Language) -> String {
     }
 }
 
+/// Control characters, breaks of lines, and marks that nobody sees, such as those of direction.
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// One line without control characters or invisible marks of direction, cut to a length that people read. Square
 /// brackets become round ones: what stands in square brackets in a note is ours.
 pub fn harmless(text: &str) -> String {
-    let unseen = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
     let shown = |c: char| match c {
         '[' => '(',
         ']' => ')',
-        c if unseen(c) => ' ',
+        c if is_unseen(c) => ' ',
         c => c,
     };
     let line: String = text.chars().map(shown).collect();

@@ -1,5 +1,6 @@
 //! Spans, instants and counts as people read them at night.
 
+use dutyd_core::rule::is_unseen;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -56,9 +57,10 @@ pub fn count(amount: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", number(amount))
 }
 
-/// One line of what may hold anything: control characters and line breaks become spaces, at most `max` characters.
+/// One line of what may hold anything: control characters, line breaks and invisible marks, such as those that turn the
+/// direction of writing, become spaces; at most `max` characters.
 pub fn line(text: &str, max: usize) -> String {
-    let plain = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let plain = text.chars().map(|letter| if is_unseen(letter) { ' ' } else { letter });
     let shown: String = plain.take(max).collect();
     if text.chars().count() > max { format!("{}…", shown.trim_end()) } else { shown.trim_end().to_owned() }
 }
@@ -90,6 +92,7 @@ mod tests {
         let table = [
             ("plain", "plain"),
             ("two\nlines\u{1b}[31m", "two lines [31m"),
+            ("exe\u{202e}gnp.\u{2066}x", "exe gnp. x"),
             ("longer than twenty characters", "longer than twenty c…"),
         ];
         for (text, expected) in table {

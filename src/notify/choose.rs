@@ -36,8 +36,8 @@ pub fn notices(seen: &Seen<'_>, channels: &[std::sync::Arc<Channel>]) -> Vec<New
     if channels.is_empty() {
         return Vec::new();
     }
-    let was = seen.before.map(|state| visible(state, seen.policies)).unwrap_or_default();
-    let is = visible(seen.after, seen.policies);
+    let was = seen.before.map(|state| visible(seen.policies, state)).unwrap_or_default();
+    let is = visible(seen.policies, seen.after);
     let raised =
         is.iter().filter(|flag| !was.iter().any(|old| same(old, flag) && old.severity >= flag.severity));
     let cleared = was.iter().filter(|old| !is.iter().any(|flag| same(old, flag)));
@@ -45,9 +45,10 @@ pub fn notices(seen: &Seen<'_>, channels: &[std::sync::Arc<Channel>]) -> Vec<New
     let mut told: Vec<FlagNotice> = Vec::new();
     if !wave && !seen.held && !is_old_story(seen) {
         let fresh = raised.filter(|flag| !is_adopted(seen, flag));
-        told.extend(fresh.map(|flag| notice(seen, flag, false)));
+        told.extend(fresh.map(|flag| notice(seen.policies, seen.after, flag, seen.now)));
     }
-    told.extend(cleared.map(|flag| notice(seen, flag, true)));
+    let over = cleared.map(|flag| notice(seen.policies, seen.after, flag, seen.now));
+    told.extend(over.map(|notice| FlagNotice { clears: true, ..notice }));
     let pairs = told.iter().flat_map(|notice| channels.iter().map(move |channel| (notice, channel)));
     pairs
         .filter(|(notice, channel)| hears(channel, notice, seen, wave))
@@ -56,7 +57,7 @@ pub fn notices(seen: &Seen<'_>, channels: &[std::sync::Arc<Channel>]) -> Vec<New
 }
 
 /// Open flags that people see and a manager should, the covered ones left out.
-fn visible<'a>(state: &'a CaseState, policies: &PolicySet) -> Vec<&'a Flag> {
+pub fn visible<'a>(policies: &PolicySet, state: &'a CaseState) -> Vec<&'a Flag> {
     let silenced = |flag: &Flag| {
         let marked = state.mark.expected().into_iter().flat_map(|marker| &marker.flags);
         marked.into_iter().any(|marked| marked.rule == flag.rule && marked.dismissed)
@@ -111,13 +112,14 @@ impl Channel {
     }
 }
 
-fn notice(seen: &Seen<'_>, flag: &Flag, clears: bool) -> FlagNotice {
-    let case = &seen.after.case;
-    let rule = seen.policies.current.rules.iter().find(|rule| rule.name == flag.rule);
-    let end = nearest_end(seen.policies, seen.after, seen.now);
+/// A flag as people are told of it.
+pub fn notice(policies: &PolicySet, state: &CaseState, flag: &Flag, now: Timestamp) -> FlagNotice {
+    let case = &state.case;
+    let rule = policies.current.rules.iter().find(|rule| rule.name == flag.rule);
+    let end = nearest_end(policies, state, now);
     let name = |party: &Option<Party>| party.as_ref().map(|party| party.name.clone());
     FlagNotice {
-        clears,
+        clears: false,
         episode: computed_id(&["episode", &case.key.source, &case.key.id, &flag.rule, &flag.episode]),
         severity: flag.severity,
         source: case.key.source.clone(),

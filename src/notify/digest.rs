@@ -1,8 +1,9 @@
-//! The daily digest: what is open and what will be late within a day, team by team, worst first.
+//! The daily digest: which cases are flagged and what will be late within a day, team by team, worst first.
 //!
 //! Knows: which cases belong in it. Must not know: where cases are read from, or when it is sent.
 
 use super::channel::Channel;
+use super::choose::{notice, visible};
 use super::computed_id;
 use super::letter::{Digest, FlagNotice, Risk, TeamPart};
 use super::wording::web_link;
@@ -10,12 +11,12 @@ use dutyd_core::action::Severity;
 use dutyd_core::case::Party;
 use dutyd_core::policy::PolicySet;
 use dutyd_core::sla::{ClockState, read_clocks};
-use dutyd_core::state::{CaseState, FlagState, Presence};
+use dutyd_core::state::{CaseState, Presence};
 use jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// Flags, and targets at risk, shown of one team.
+/// Flagged cases, and targets at risk, shown of one team.
 const LISTED_MAX: usize = 12;
 /// Teams shown; the rest goes without.
 const TEAMS_MAX: usize = 40;
@@ -45,17 +46,17 @@ impl<'a> DigestBuilder<'a> {
         if !open || !self.channel.covers(case) {
             return;
         }
-        let flags = flags(policies, state, self.now);
+        let flag = worst(policies, state, self.now);
         let risks = risks(policies, state, self.now);
-        if flags.is_empty() && risks.is_empty() {
+        if flag.is_none() && risks.is_empty() {
             return;
         }
         let team = case.team.as_ref().map(|team| team.name.clone());
         let part = self.teams.entry(team.clone()).or_default();
         part.team = team;
-        part.flags_count += flags.len();
+        part.flags_count += usize::from(flag.is_some());
         part.risks_count += risks.len();
-        part.flags.extend(flags);
+        part.flags.extend(flag);
         part.risks.extend(risks);
         part.flags.sort_by_key(worst_first);
         part.risks.sort_by_key(|risk| risk.due_at);
@@ -84,34 +85,14 @@ fn name(party: &Option<Party>) -> Option<String> {
     party.as_ref().map(|party| party.name.clone())
 }
 
-/// Open flags that nobody dismissed or snoozed.
-fn flags(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Vec<FlagNotice> {
-    let silenced = |rule: &str| {
-        let marked = state.mark.expected().into_iter().flat_map(|marker| &marker.flags);
-        marked.into_iter().any(|marked| marked.rule == rule && marked.dismissed)
-    };
-    let open = state.flags.iter().filter(|flag| flag.state == FlagState::Open && !silenced(&flag.rule));
-    let case = &state.case;
-    let end = super::nearest_end(policies, state, now);
-    open.map(|flag| FlagNotice {
-        clears: false,
-        episode: flag.episode.clone(),
-        severity: flag.severity,
-        source: case.key.source.clone(),
-        number: case.number.clone(),
-        title: case.title.clone(),
-        link: web_link(&case.link),
-        customer: name(&case.customer),
-        owner: name(&case.owner),
-        team: name(&case.team),
-        rule: flag.rule.clone(),
-        rule_title: flag.rule.clone(),
-        why: flag.why.clone(),
-        raised_at: flag.raised_at,
-        clock: end.as_ref().map(|(clock, _)| clock.clone()),
-        due_at: end.as_ref().map(|(_, due_at)| *due_at),
-    })
-    .collect()
+/// The worst flag that people see, if a manager should look; the others of the case are counted behind its reason.
+fn worst(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Option<FlagNotice> {
+    let mut flags = visible(policies, state);
+    flags.sort_by_key(|flag| (Reverse(flag.severity), flag.raised_at));
+    let (flag, rest) = flags.split_first()?;
+    let more = if rest.is_empty() { String::new() } else { format!(" (+{} more)", rest.len()) };
+    let notice = notice(policies, state, flag, now);
+    Some(FlagNotice { why: format!("{}{more}", notice.why), ..notice })
 }
 
 /// Targets that end within a day and are not missed yet.

@@ -1,143 +1,118 @@
-//! E-mail: a subject that says it all, plain text, and the same as HTML.
+//! E-mail: a subject that says it all, plain text of 78 columns, and the same as HTML.
 //!
 //! Must not know: how mail is carried. Headers are encoded there; here a subject is one line.
 
 use super::channel::MailSettings;
 use super::letter::{Digest, FlagNotice, Letter, Mail, Parcel};
-use super::wording;
-use crate::cli::words::line;
-use dutyd_core::action::Severity;
+use super::{mail_page, wording};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 const SUBJECT_MAX: usize = 160;
+/// Columns of the text; only an address may be longer.
+const WIDTH: usize = 78;
 
 pub fn parcel(letter: &Letter, settings: &MailSettings, zone: &TimeZone) -> Parcel {
     let domain = settings.from.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
     let domain = domain.trim_end_matches('>');
-    let (mut text, mut html) = match letter.digest() {
-        Some(digest) => digest_bodies(digest, letter.now, zone),
-        None => match letter.flags()[..] {
-            [flag] => flag_bodies(flag, letter.now, zone),
-            ref flags => group_bodies(flags, letter.now),
-        },
+    let (now, flags) = (letter.now, letter.flags());
+    let (mut text, html) = match (letter.digest(), &flags[..]) {
+        (Some(digest), _) => (digest_text(digest, now, zone), mail_page::digest(digest, now, zone)),
+        (None, [flag]) => (flag_text(flag, now, zone), mail_page::flag(flag, now, zone)),
+        (None, flags) => (group_text(flags, now), mail_page::group(flags, now)),
     };
     if letter.test {
         text.push_str(&format!("\n{}\n", wording::TEST));
-        html.push_str(&format!("<p><i>{}</i></p>", wording::TEST));
     }
-    Parcel::Mail(Mail {
-        id: format!("<{}@{domain}>", letter.id),
-        subject: line(&format!("[dutyd] {}", wording::subject(letter)), SUBJECT_MAX),
-        text,
-        html: format!("<!doctype html><html><body style=\"font-family:sans-serif\">{html}</body></html>"),
-    })
+    let subject = wording::cut(&wording::subject(letter), SUBJECT_MAX);
+    let html = mail_page::page(&subject, &html, letter.test.then_some(wording::TEST));
+    Parcel::Mail(Mail { id: format!("<{}@{domain}>", letter.id), subject, text, html })
 }
 
-fn flag_bodies(flag: &FlagNotice, now: Timestamp, zone: &TimeZone) -> (String, String) {
-    let (headline, title, why) = (wording::headline(flag), wording::title(flag), wording::why(flag));
-    let mut text = format!("{headline}\n{title}\n\n{why}\n\n");
-    let mut html = format!(
-        "<h2 style=\"color:{}\">{}</h2><p><b>{}</b></p><p>{}</p><table>",
-        color(flag),
-        escape(&headline),
-        escape(&title),
-        escape(&why)
-    );
-    for (name, value) in wording::facts(flag, now, zone) {
+/// The subject says how bad it is; the first lines, which a phone shows below it, say what.
+fn flag_text(flag: &FlagNotice, now: Timestamp, zone: &TimeZone) -> String {
+    let mut text = String::new();
+    paragraph(&mut text, "", &wording::title(flag));
+    paragraph(&mut text, "", &wording::case(flag));
+    text.push('\n');
+    paragraph(&mut text, "", &wording::why(flag));
+    address(&mut text, "\n", &flag.link);
+    text.push('\n');
+    let severity = if flag.clears { "cleared" } else { flag.severity.word() };
+    let facts = std::iter::once(("Severity", severity.to_owned())).chain(wording::facts(flag, now, zone));
+    for (name, value) in facts {
         text.push_str(&format!("{:<10} {value}\n", format!("{name}:")));
-        html.push_str(&format!(
-            "<tr><td style=\"color:#666;padding-right:1em\">{name}</td><td>{}</td></tr>",
-            escape(&value)
-        ));
     }
-    html.push_str("</table>");
-    if let Some(link) = wording::web_link(&flag.link) {
-        text.push_str(&format!("\n{link}\n"));
-        html.push_str(&format!("<p>{}</p>", anchor(&link, &format!("Open {}", line(&flag.number, 60)))));
-    }
-    (text, html)
+    text
 }
 
-fn group_bodies(flags: &[&FlagNotice], now: Timestamp) -> (String, String) {
-    let headline = wording::group_headline(flags);
-    let (mut text, mut html) = (format!("{headline}\n\n"), format!("<h2>{}</h2><ul>", escape(&headline)));
-    for flag in flags.iter().take(wording::LISTED_MAX) {
-        item(&flag.number, &flag.link, color(flag), &wording::listed(flag, now), &mut text, &mut html);
-    }
-    html.push_str("</ul>");
-    aside(wording::more(flags.len(), wording::LISTED_MAX).as_deref(), &mut text, &mut html);
-    (text, html)
+fn group_text(flags: &[&FlagNotice], now: Timestamp) -> String {
+    let mut text = format!("{}\n", wording::group_headline(flags));
+    flags.iter().take(wording::LISTED_MAX).for_each(|flag| item(&mut text, flag, now));
+    aside(&mut text, wording::more(flags.len(), wording::LISTED_MAX).as_deref());
+    text
 }
 
-fn digest_bodies(digest: &Digest, now: Timestamp, zone: &TimeZone) -> (String, String) {
-    let headline = wording::digest_headline(digest);
-    let (mut text, mut html) = (format!("{headline}\n"), format!("<h2>{}</h2>", escape(&headline)));
+fn digest_text(digest: &Digest, now: Timestamp, zone: &TimeZone) -> String {
+    let mut text = format!("{}\n", wording::digest_headline(digest));
     for team in &digest.teams {
         let name = wording::team_name(team);
-        text.push_str(&format!("\n{name}\n"));
-        html.push_str(&format!("<h3>{}</h3><ul>", escape(&name)));
-        for flag in &team.flags {
-            item(&flag.number, &flag.link, color(flag), &wording::listed(flag, now), &mut text, &mut html);
-        }
-        html.push_str("</ul>");
-        aside(wording::more(team.flags_count, team.flags.len()).as_deref(), &mut text, &mut html);
+        text.push_str(&format!("\n{name}\n{}\n", "-".repeat(name.chars().count())));
+        team.flags.iter().for_each(|flag| item(&mut text, flag, now));
+        aside(&mut text, wording::more(team.flags_count, team.flags.len()).as_deref());
         if team.risks.is_empty() {
             continue;
         }
-        text.push_str("  at risk within a day:\n");
-        html.push_str("<p>At risk within a day:</p><ul>");
+        text.push_str(&format!("\n{}:\n", wording::AT_RISK));
         for risk in &team.risks {
-            let said = wording::risk(risk, now, zone);
-            item(&risk.number, &risk.link, "#000", &said, &mut text, &mut html);
+            let number = wording::plain(&risk.number, wording::NAME_MAX);
+            paragraph(&mut text, "", &format!("{number} · {}", wording::risk_head(risk, now, zone)));
+            paragraph(&mut text, "  ", &wording::risk_title(risk));
+            address(&mut text, "  ", &risk.link);
         }
-        html.push_str("</ul>");
-        aside(wording::more(team.risks_count, team.risks.len()).as_deref(), &mut text, &mut html);
+        aside(&mut text, wording::more(team.risks_count, team.risks.len()).as_deref());
     }
-    aside(wording::partial(digest), &mut text, &mut html);
-    (text, html)
+    aside(&mut text, wording::partial(digest));
+    text
 }
 
-fn item(number: &str, link: &Option<String>, color: &str, said: &str, text: &mut String, html: &mut String) {
-    let number = line(number, 60);
-    let shown = match wording::web_link(link) {
-        Some(link) => anchor(&link, &number),
-        None => escape(&number),
-    };
-    text.push_str(&format!("- {number}  {said}\n"));
-    html.push_str(&format!("<li style=\"color:{color}\">{shown} {}</li>", escape(said)));
+fn item(text: &mut String, flag: &FlagNotice, now: Timestamp) {
+    let number = wording::plain(&flag.number, wording::NAME_MAX);
+    let (title, why) = wording::listed_body(flag);
+    text.push('\n');
+    paragraph(text, "", &format!("{number} · {}", wording::listed_head(flag, now)));
+    paragraph(text, "  ", &title);
+    paragraph(text, "  ", &why);
+    address(text, "  ", &flag.link);
 }
 
-fn aside(said: Option<&str>, text: &mut String, html: &mut String) {
+fn address(text: &mut String, before: &str, link: &Option<String>) {
+    if let Some(link) = wording::web_link(link) {
+        text.push_str(&format!("{before}{link}\n"));
+    }
+}
+
+fn aside(text: &mut String, said: Option<&str>) {
     if let Some(said) = said {
-        text.push_str(&format!("  {said}\n"));
-        html.push_str(&format!("<p>{}</p>", escape(said)));
+        text.push_str(&format!("\n{said}\n"));
     }
 }
 
-fn color(flag: &FlagNotice) -> &'static str {
-    match (flag.clears, flag.severity) {
-        (true, _) => "#1a7f37",
-        (false, Severity::Critical) => "#b00020",
-        (false, _) => "#9a5b00",
-    }
-}
-
-fn anchor(link: &str, text: &str) -> String {
-    format!("<a href=\"{}\">{}</a>", escape(link), escape(text))
-}
-
-fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            letter => safe.push(letter),
+/// Broken at spaces; every line after the first stands further in.
+fn paragraph(text: &mut String, indent: &str, said: &str) {
+    let mut width = 0;
+    text.push_str(indent);
+    for word in said.split_whitespace() {
+        let long = word.chars().count();
+        if width > 0 && indent.len() + width + 1 + long > WIDTH {
+            text.push_str(&format!("\n{indent}"));
+            width = 0;
+        } else if width > 0 {
+            text.push(' ');
+            width += 1;
         }
+        text.push_str(word);
+        width += long;
     }
-    safe
+    text.push('\n');
 }

@@ -49,7 +49,7 @@ pub struct Risk {
 pub struct TeamPart {
     /// `None`: cases without a team.
     pub team: Option<String>,
-    /// The worst ones, worst first; `flags_count` counts them all.
+    /// Of each case its worst flag, worst first; `flags_count` counts all flagged cases.
     pub flags: Vec<FlagNotice>,
     pub flags_count: usize,
     /// The nearest ones, nearest first; `risks_count` counts them all.

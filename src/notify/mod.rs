@@ -8,6 +8,7 @@ mod choose;
 mod digest;
 mod email;
 mod letter;
+mod mail_page;
 mod pagerduty;
 mod sample;
 mod slack;

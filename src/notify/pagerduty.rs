@@ -4,7 +4,6 @@
 
 use super::letter::{FlagNotice, Letter, Parcel, Post};
 use super::wording;
-use crate::cli::words::line;
 use dutyd_core::action::Severity;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -28,7 +27,7 @@ pub fn parcel(
     let mut event = if flag.clears { resolve(flag) } else { trigger(flag, letter.now, zone) };
     event["routing_key"] = json!(routing_key.expose_secret());
     if letter.test && !flag.clears {
-        event["payload"]["summary"] = json!(format!("TEST: {}", wording::TEST));
+        event["payload"]["summary"] = json!(format!("TEST · {}", wording::TEST));
         event["payload"]["severity"] = json!("info");
     }
     Ok(Parcel::Post(Post {
@@ -43,38 +42,43 @@ fn resolve(flag: &FlagNotice) -> Value {
 }
 
 fn trigger(flag: &FlagNotice, now: Timestamp, zone: &TimeZone) -> Value {
-    let summary = format!("{} · {}", wording::headline(flag), wording::why(flag));
+    let summary =
+        format!("{} · {} · {}", wording::headline(flag, now), wording::title(flag), wording::why(flag));
     let details: Map<String, Value> = [("Case".to_owned(), json!(wording::title(flag)))]
         .into_iter()
         .chain(
             wording::facts(flag, now, zone).into_iter().map(|(name, value)| (name.to_owned(), json!(value))),
         )
         .collect();
-    let number = line(&flag.number, 60);
+    let number = wording::plain(&flag.number, wording::NAME_MAX);
     let links: Vec<Value> = wording::web_link(&flag.link)
         .map(|href| json!({ "href": href, "text": format!("Open {number}") }))
         .into_iter()
         .collect();
+    let team = flag.team.as_deref().map(|team| wording::plain(team, wording::NAME_MAX));
     let severity = match flag.severity {
         Severity::Critical => "critical",
         Severity::Candidate => "error",
         Severity::Warning => "warning",
         Severity::Watch => "info",
     };
-    json!({
+    let mut event = json!({
         "event_action": "trigger",
         "dedup_key": flag.episode,
         "client": "dutyd",
         "links": links,
         "payload": {
-            "summary": line(&summary, SUMMARY_MAX),
+            "summary": wording::cut(&summary, SUMMARY_MAX),
             "source": format!("{}/{number}", flag.source),
             "severity": severity,
             "timestamp": flag.raised_at,
             "component": flag.source,
-            "group": flag.team.as_deref().map(|team| line(team, 60)),
             "class": flag.rule,
             "custom_details": details,
         },
-    })
+    });
+    if let Some(team) = team {
+        event["payload"]["group"] = json!(team);
+    }
+    event
 }

@@ -5,7 +5,6 @@
 
 use super::letter::{Digest, FlagNotice, Letter, Parcel, Post};
 use super::wording;
-use crate::cli::words::line;
 use dutyd_core::action::Severity;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -27,9 +26,14 @@ pub fn parcel(letter: &Letter, url: &SecretString, zone: &TimeZone) -> Result<Pa
     if letter.test {
         blocks.insert(0, context(wording::TEST));
     }
-    blocks.truncate(BLOCKS_MAX);
+    if blocks.len() > BLOCKS_MAX {
+        blocks.truncate(BLOCKS_MAX - 1);
+        blocks.push(context(wording::CUT));
+    }
     // Shown in the notification, where blocks are not.
-    let body = json!({ "text": escape(&wording::subject(letter)), "blocks": blocks });
+    let said = wording::subject(letter);
+    let body =
+        json!({ "text": escape(&said), "blocks": blocks, "unfurl_links": false, "unfurl_media": false });
     Ok(Parcel::Post(Post {
         url: url.clone(),
         headers: vec![("content-type", "application/json; charset=utf-8".to_owned())],
@@ -40,13 +44,14 @@ pub fn parcel(letter: &Letter, url: &SecretString, zone: &TimeZone) -> Result<Pa
 fn flag_blocks(flag: &FlagNotice, now: Timestamp, zone: &TimeZone) -> Vec<Value> {
     let facts = wording::facts(flag, now, zone);
     let fields: Vec<Value> =
-        facts.iter().map(|(name, value)| plain(&format!("{name}: {value}"))).take(10).collect();
+        facts.iter().map(|(name, value)| marked(&format!("*{name}*\n{}", escape(value)))).take(10).collect();
     let mut blocks = vec![
-        header(&format!("{} {}", sign(flag), wording::headline(flag))),
-        section(&format!("{}\n{}", wording::title(flag), wording::why(flag))),
-        json!({ "type": "section", "fields": fields }),
+        header(&format!("{} {}", sign(flag), wording::glance(flag, now))),
+        mrkdwn(&format!("*{}*\n{}", escape(&wording::title(flag)), escape(&wording::case(flag)))),
+        section(&wording::why(flag)),
     ];
     blocks.extend(link(&flag.link).map(|link| mrkdwn(&format!("<{link}|Open {}>", number(flag)))));
+    blocks.push(json!({ "type": "section", "fields": fields }));
     blocks
 }
 
@@ -66,7 +71,8 @@ fn digest_blocks(digest: &Digest, now: Timestamp, zone: &TimeZone) -> Vec<Value>
         blocks.extend(wording::more(team.flags_count, team.flags.len()).map(|more| context(&more)));
         let risks = team.risks.iter().map(|risk| {
             let case = linked(&risk.link, &risk.number);
-            mrkdwn(&format!(":hourglass: {case} {}", escape(&wording::risk(risk, now, zone))))
+            let head = escape(&wording::risk_head(risk, now, zone));
+            mrkdwn(&format!(":hourglass: {case} · {head}\n{}", escape(&wording::risk_title(risk))))
         });
         blocks.extend(risks);
         blocks.extend(wording::more(team.risks_count, team.risks.len()).map(|more| context(&more)));
@@ -77,16 +83,18 @@ fn digest_blocks(digest: &Digest, now: Timestamp, zone: &TimeZone) -> Vec<Value>
 
 fn item(flag: &FlagNotice, now: Timestamp) -> Value {
     let case = linked(&flag.link, &flag.number);
-    mrkdwn(&format!("{} {case} {}", sign(flag), escape(&wording::listed(flag, now))))
+    let head = escape(&wording::listed_head(flag, now));
+    let (title, why) = wording::listed_body(flag);
+    mrkdwn(&format!("{} {case} · {head}\n*{}*\n{}", sign(flag), escape(&title), escape(&why)))
 }
 
 fn linked(address: &Option<String>, number: &str) -> String {
-    let number = escape(&line(number, 60));
+    let number = escape(&wording::plain(number, wording::NAME_MAX));
     link(address).map_or(number.clone(), |link| format!("<{link}|{number}>"))
 }
 
 fn number(flag: &FlagNotice) -> String {
-    escape(&line(&flag.number, 60))
+    escape(&wording::plain(&flag.number, wording::NAME_MAX))
 }
 
 fn sign(flag: &FlagNotice) -> &'static str {
@@ -98,7 +106,7 @@ fn sign(flag: &FlagNotice) -> &'static str {
 }
 
 fn header(text: &str) -> Value {
-    json!({ "type": "header", "text": { "type": "plain_text", "text": line(text, HEADER_MAX - 1), "emoji": true } })
+    json!({ "type": "header", "text": { "type": "plain_text", "text": wording::cut(text, HEADER_MAX - 1), "emoji": true } })
 }
 
 fn plain(text: &str) -> Value {
@@ -115,7 +123,12 @@ fn context(text: &str) -> Value {
 
 /// `text` is markup: what comes from vendors must have gone through [`escape`].
 fn mrkdwn(text: &str) -> Value {
-    json!({ "type": "section", "text": { "type": "mrkdwn", "text": text, "verbatim": true } })
+    json!({ "type": "section", "text": marked(text) })
+}
+
+/// Vendor: `verbatim` keeps what looks like an address or a channel from becoming a link; markup is read all the same.
+fn marked(text: &str) -> Value {
+    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
 }
 
 /// The three characters that can begin a link, a mention or an entity; and those that pair up to format, kept apart from

@@ -3,6 +3,7 @@
 
 mod forms;
 mod killed;
+mod reading;
 mod receiver;
 
 use crate::engine::{Double, NoNetwork, Record, page, policies};
