@@ -100,7 +100,7 @@ fn open<T: DeserializeOwned>(what: &'static str, newest: u16, sealed: &Sealed) -
 }
 
 /// FNV-1a over words of eight bytes, the rest byte by byte.
-fn checksum(bytes: &[u8]) -> u64 {
+pub fn checksum(bytes: &[u8]) -> u64 {
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let mut sum: u64 = 0xcbf2_9ce4_8422_2325;
     let (words, rest) = bytes.as_chunks::<8>();

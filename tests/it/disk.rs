@@ -8,6 +8,7 @@ use crate::rig::Rig;
 use crate::shim::{Cut, Dial, Environment, over};
 use dutyd::daemon::DATABASE;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 /// Failing syncs and full disks of the ordinary suite; `DUTYD_EIO` and `DUTYD_FULL` ask for more.
 const FAILING: u64 = 5;
@@ -124,6 +125,50 @@ async fn with_too_little_free_webhooks_are_sent_away_and_work_goes_on() {
     assert_eq!(daemon.stop().code(), Some(0), "{}", rig.log());
 }
 
+/// A file system in memory, where nobody else takes or gives room meanwhile.
+const OWN_DISK: &str = "/dev/shm";
+/// How much more than must stay free is free, and what is put there.
+const SPARE_BYTES: u64 = 16_000_000;
+const BALLAST_BYTES: u64 = 32_000_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_daemon_whose_disk_gets_short_sends_webhooks_away_and_goes_on_once_there_is_room() {
+    let rig = Rig::on(Path::new(OWN_DISK)).await;
+    let cases = rig.import().await;
+    let disk = rustix::fs::statvfs(OWN_DISK).expect("the disk");
+    rig.keeping_free(&format!("{}MB", (disk.f_bavail * disk.f_frsize - SPARE_BYTES) / 1_000_000));
+    let daemon = rig.start(&Environment::new());
+    let mut kept = rig.hammer("before", 2, 20, &cases).await;
+    assert_eq!((kept.acknowledged.len(), kept.busy), (40, 0), "{}", rig.log());
+    for round in 0..3 {
+        let ballast = rig.file("ballast");
+        std::fs::write(&ballast, vec![0; BALLAST_BYTES as usize]).expect("ballast");
+        let came = rig.hammer(&format!("short{round}"), 2, 20, &cases).await;
+        assert_eq!((came.acknowledged.len(), came.busy), (0, 40), "{}", rig.log());
+        let status = rig.json(&["status"]);
+        assert!(
+            status["storage"]["free_bytes"].as_u64() < status["storage"]["least_bytes"].as_u64(),
+            "{status}"
+        );
+        assert_eq!(status["running"], true);
+        let (code, body) = rig.page("/readyz").await;
+        assert!(
+            code == 503 && body.contains("disk short") && body.contains("until there is room"),
+            "{code} {body}"
+        );
+
+        std::fs::remove_file(&ballast).expect("room");
+        let came = rig.hammer(&format!("room{round}"), 2, 20, &cases).await;
+        assert_eq!((came.acknowledged.len(), came.busy), (40, 0), "{}", rig.log());
+        assert_eq!(rig.page("/readyz").await.0, 200, "{}", rig.log());
+        kept.add(came);
+    }
+    assert!(rig.log().contains("the disk has room again"), "{}", rig.log());
+    daemon.signal("KILL");
+    daemon.end();
+    assert_eq!(forgotten(&rig, &kept.acknowledged).await, 0, "of {}", kept.acknowledged.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_database_is_set_aside_and_everything_is_read_anew() {
     let rig = Rig::new().await;
@@ -141,4 +186,20 @@ async fn a_damaged_database_is_set_aside_and_everything_is_read_anew() {
     let daemon = rig.start(&Environment::new());
     assert_eq!(daemon.end().code(), EXIT_STORAGE);
     assert!(rig.log().contains("this machine's disk or memory is failing"), "{}", rig.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_none_any_more_ends_the_daemon_once_and_the_next_start_reads_everything_anew() {
+    let rig = Rig::new().await;
+    rig.import().await;
+    let database = rusqlite::Connection::open(rig.state_dir().join(DATABASE)).expect("the database");
+    let damaged = database.execute("UPDATE meta SET value = CAST(x'ff41' AS TEXT) WHERE key = 'policy'", []);
+    assert_eq!(damaged.expect("damaged"), 1);
+    drop(database);
+    let daemon = rig.start(&Environment::new());
+    assert_eq!(daemon.end().code(), EXIT_STORAGE, "{}", rig.log());
+    assert!(rig.log().contains("the database is damaged"), "{}", rig.log());
+    rig.import().await;
+    assert!(rig.log().contains("set aside"), "{}", rig.log());
+    assert!(rig.state_dir().join(format!("{DATABASE}.damaged-1")).exists());
 }

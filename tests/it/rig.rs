@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,15 +44,23 @@ impl Rig {
         Self::beside(Options::default()).await
     }
 
+    /// With its files on this disk.
+    pub async fn on(disk: &Path) -> Self {
+        Self::with(Options::default(), tempfile::tempdir_in(disk).expect("a directory")).await
+    }
+
     /// Beside a sandbox of this kind.
     pub async fn beside(options: Options) -> Self {
+        Self::with(options, tempfile::tempdir().expect("a directory")).await
+    }
+
+    async fn with(options: Options, dir: tempfile::TempDir) -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = Options { calm: true, cases: CASES, live: false, listen, ..options };
         let sandbox = Sandbox::start(options).await.expect("a sandbox");
         let vendor = &sandbox.endpoints()["servicenow"];
         let word = |key: &str| vendor[key].as_str().expect(key).to_owned();
         let (hooks, pages) = (free_address().expect("a port"), free_address().expect("a port"));
-        let dir = tempfile::tempdir().expect("a directory");
         for folder in ["state", "connectors", "cred"] {
             std::fs::create_dir(dir.path().join(folder)).expect("a folder");
         }

@@ -13,6 +13,7 @@ mod open;
 mod outbox;
 mod reads;
 mod rows;
+mod sums;
 mod surroundings;
 mod upkeep;
 mod work;
@@ -38,6 +39,8 @@ pub struct SqliteStore {
     readers: Arc<Mutex<Vec<Connection>>>,
     reading: Arc<Semaphore>,
     start: Start,
+    /// `None`: of a store that only reads.
+    upkeep: Option<open::Upkeep>,
     least: FreeMin,
     /// Whether a shortage was told.
     short: AtomicBool,
@@ -48,9 +51,10 @@ impl SqliteStore {
     pub async fn open(path: &Path, instance: u64, now: Timestamp) -> Result<Self> {
         let opened = open::open(path, instance)?;
         let start = opened.start;
-        let closing = |connection: &Connection| {
+        let looks_after = opened.upkeep.clone();
+        let closing = move |connection: &Connection| {
             open::set_meta(connection, "clean", "1").ok();
-            upkeep::truncate_log(connection).ok();
+            looks_after.cut_log(connection).ok();
         };
         let writer = Writer::start(opened.connection, opened.lock, closing, intake::note_deliveries)?;
         let store = Self {
@@ -59,6 +63,7 @@ impl SqliteStore {
             readers: Arc::default(),
             reading: Arc::new(Semaphore::new(READERS_MAX)),
             start,
+            upkeep: Some(opened.upkeep.clone()),
             least: FreeMin::Bytes(0),
             short: AtomicBool::default(),
         };
@@ -76,8 +81,8 @@ impl SqliteStore {
             );
             store.writer.write(Keep::Now, move |db| upkeep::distrust(db, now)).await?;
         }
-        if open::is_checked_beside(path, start) {
-            store.check_beside();
+        if open::is_checked_beside(path) {
+            store.check_beside(opened.upkeep);
         }
         Ok(store)
     }
@@ -89,14 +94,12 @@ impl SqliteStore {
     }
 
     /// A large database is checked while work goes on: a start must not take minutes. Damage ends the work.
-    fn check_beside(&self) {
-        let (path, writer) = (self.path.clone(), self.writer.handle());
+    fn check_beside(&self, looks_after: open::Upkeep) {
+        let (path, start, writer) = (self.path.clone(), self.start, self.writer.handle());
         let checked =
             std::thread::Builder::new().name("store check".to_owned()).spawn(
-                move || match open::check_beside(&path) {
-                    Ok(()) => {
-                        tracing::info!(database = %path.display(), "database checked after an unclean stop")
-                    }
+                move || match open::check_beside(&path, start, &looks_after) {
+                    Ok(()) => tracing::info!(database = %path.display(), "database checked"),
                     Err(error) => writer.fail(error),
                 },
             );
@@ -122,6 +125,7 @@ impl SqliteStore {
             readers: Arc::new(Mutex::new(vec![first])),
             reading: Arc::new(Semaphore::new(READERS_MAX)),
             start: Start::default(),
+            upkeep: None,
             least: FreeMin::Bytes(0),
             short: AtomicBool::default(),
         })
@@ -136,6 +140,12 @@ impl SqliteStore {
     pub async fn close(&self) {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.writer.close().await;
+    }
+
+    /// Outside of the writer's transaction, where a checkpoint could not run.
+    async fn cut_log(&self) -> Result<()> {
+        let Some(upkeep) = self.upkeep.clone() else { return Ok(()) };
+        self.read(move |db| upkeep.cut_log(db)).await
     }
 
     async fn read<T: Send + 'static>(
@@ -246,7 +256,7 @@ impl Store for SqliteStore {
     ) -> Result<ActionBatch> {
         let source = lease.source.clone();
         let next_at = self.read(move |db| outbox::next_action(db, &source)).await?;
-        if next_at.is_none_or(|at| at > now) {
+        if !brakes.recovered && next_at.is_none_or(|at| at > now) {
             return Ok(ActionBatch { next_at, ..ActionBatch::default() });
         }
         let lease = lease.clone();
@@ -317,9 +327,9 @@ impl Store for SqliteStore {
 
     async fn sweep(&self, retention: Retention, now: Timestamp) -> Result<Swept> {
         let swept = self.writer.write(Keep::Now, move |db| upkeep::sweep(db, retention, now)).await?;
-        let path = self.path.clone();
-        // Outside of the writer's transaction, where a checkpoint could not run.
-        self.read(move |db| upkeep::shrink_log(db, &path)).await?;
+        if upkeep::is_log_large(&self.path) {
+            self.cut_log().await?;
+        }
         Ok(swept)
     }
 
@@ -328,7 +338,7 @@ impl Store for SqliteStore {
         let met = self.writer.write(Keep::Now, move |db| upkeep::order(db, &order, now)).await?;
         if erases {
             // The write-ahead log still holds what was erased.
-            self.read(upkeep::truncate_log).await?;
+            self.cut_log().await?;
         }
         Ok(met)
     }

@@ -1,13 +1,16 @@
 //! Opening the database: one process only, the right SQLite, the right settings, the right schema, and sound.
 
 use super::aside;
+use super::sums::Sums;
 use crate::store::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::Wal;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// SQLite before this has a race that can corrupt a database in WAL mode. <https://www.sqlite.org/wal.html#walresetbug>
 const SQLITE_MIN: i32 = 3_051_003;
@@ -26,6 +29,58 @@ pub struct Opened {
     /// Held as long as the store lives.
     pub lock: File,
     pub start: Start,
+    pub upkeep: Upkeep,
+}
+
+/// What looks after the main file and its log.
+#[derive(Clone)]
+pub struct Upkeep(Arc<Mutex<Sums>>);
+
+impl Upkeep {
+    fn new(path: &Path) -> Result<Self, StoreError> {
+        let sums = Sums::open(path);
+        let sums = sums.map_err(|error| StoreError::Unusable(format!("{}: {error}", path.display())))?;
+        Ok(Self(Arc::new(Mutex::new(sums))))
+    }
+
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether every page is what was written to it, as far as that is known. A checkpoint waits for a slice of them.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let compared = self.sums().compare(from);
+            let compared = compared.map_err(|error| StoreError::Broken(error.to_string()))?;
+            next = compared.map_err(|page| StoreError::Damaged(page.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// After a commit, as `wal_autocheckpoint` does, but a sync that fails here is not passed over: what the log had said
+    /// to be on the disk may not be there.
+    fn copy_back(&self, log: &mut Wal, pages: i32) -> rusqlite::Result<()> {
+        if pages < CHECKPOINT_PAGES {
+            return Ok(());
+        }
+        self.sums().over(|| match log.checkpoint() {
+            // Another connection does it, or somebody still reads the end of the log.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
+            copied => copied,
+        })
+    }
+
+    /// Copies the log back and cuts it. The writer may add to it meanwhile, so what is known of the pages is dropped.
+    pub fn cut_log(&self, connection: &Connection) -> Result<(), StoreError> {
+        let mut sums = self.sums();
+        // Answers "busy" instead of failing while somebody reads; the next sweep tries again.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        sums.forget();
+        let is_small = sums.bytes() <= CHECK_AT_ONCE_BYTES;
+        drop(sums);
+        if is_small { self.check() } else { Ok(()) }
+    }
 }
 
 /// How the database was found.
@@ -55,50 +110,44 @@ pub fn open(path: &Path, instance: u64) -> Result<Opened, StoreError> {
         }
         opened => opened,
     };
-    let (connection, start) = opened?;
-    Ok(Opened { connection, lock, start })
+    let (connection, start, upkeep) = opened?;
+    Ok(Opened { connection, lock, start, upkeep })
 }
 
-fn open_sound(path: &Path, instance: u64) -> Result<(Connection, Start), StoreError> {
+fn open_sound(path: &Path, instance: u64) -> Result<(Connection, Start, Upkeep), StoreError> {
     own(path)?;
+    let upkeep = Upkeep::new(path)?;
+    let is_suspect = aside::is_suspect(path);
+    if is_suspect || size(path) <= CHECK_AT_ONCE_BYTES {
+        upkeep.check()?;
+    }
     let mut connection = Connection::open(path)?;
     settle_in(&connection, "synchronous = FULL")?;
-    connection.wal_hook(Some(copy_back))?;
+    let copier = upkeep.clone();
+    connection.wal_hook(Some(move |log: &mut Wal, pages| copier.copy_back(log, pages)))?;
     connection.pragma_update(None, "cache_size", -16_000)?;
     secure_delete(&connection, "FAST")?;
     migrate(&connection)?;
-    let is_suspect = aside::is_suspect(path);
     if is_suspect || size(path) <= CHECK_AT_ONCE_BYTES {
         check(&connection, "integrity_check")?;
     }
     if is_suspect {
+        check_values(&connection)?;
         aside::acquit(path);
     }
     let start = take_over(&connection, &side_file(path), instance)?;
-    Ok((connection, start))
+    Ok((connection, start, upkeep))
 }
 
-/// After a commit, as `wal_autocheckpoint` does, but a sync that fails here is not passed over: what the log had said to
-/// be on the disk may not be there.
-fn copy_back(log: &mut Wal, pages: i32) -> rusqlite::Result<()> {
-    if pages < CHECKPOINT_PAGES {
-        return Ok(());
-    }
-    match log.checkpoint() {
-        // Another connection does it, or somebody still reads the end of the log.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
-        copied => copied,
-    }
+/// Whether the database is too large to be checked before work begins.
+pub fn is_checked_beside(path: &Path) -> bool {
+    size(path) > CHECK_AT_ONCE_BYTES
 }
 
-/// Whether the database is too large to be checked before work begins. <https://www.sqlite.org/pragma.html#pragma_quick_check>
-pub fn is_checked_beside(path: &Path, start: Start) -> bool {
-    start.unclean && size(path) > CHECK_AT_ONCE_BYTES
-}
-
-/// For a large database, while work goes on.
-pub fn check_beside(path: &Path) -> Result<(), StoreError> {
-    check(&open_reader(path)?, "quick_check")
+/// For a large database, while work goes on. <https://www.sqlite.org/pragma.html#pragma_quick_check>
+pub fn check_beside(path: &Path, start: Start, upkeep: &Upkeep) -> Result<(), StoreError> {
+    upkeep.check()?;
+    if start.unclean { check(&open_reader(path)?, "quick_check") } else { Ok(()) }
 }
 
 /// Makes a new database a file of its owner alone, whatever the mask; SQLite gives its log the same mode.
@@ -206,4 +255,25 @@ fn size(path: &Path) -> u64 {
 fn check(connection: &Connection, pragma: &str) -> Result<(), StoreError> {
     let found: String = connection.query_row(&format!("PRAGMA {pragma}(1)"), [], |row| row.get(0))?;
     if found == "ok" { Ok(()) } else { Err(StoreError::Damaged(found)) }
+}
+
+/// Every text is text: SQLite does not look at that, and a daemon that reads one that is not cannot go on.
+fn check_values(connection: &Connection) -> Result<(), StoreError> {
+    let mut names = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
+    let tables: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for table in tables {
+        let mut all = connection.prepare(&format!("SELECT * FROM {table:?}"))?;
+        let columns = all.column_count();
+        let mut rows = all.query([])?;
+        while let Some(row) = rows.next()? {
+            for column in 0..columns {
+                if let ValueRef::Text(text) = row.get_ref(column)?
+                    && std::str::from_utf8(text).is_err()
+                {
+                    return Err(StoreError::Damaged(format!("a value of table {table} is no text")));
+                }
+            }
+        }
+    }
+    Ok(())
 }

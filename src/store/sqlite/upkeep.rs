@@ -212,18 +212,11 @@ pub fn forget(db: &Connection, case: i64, ledger: &mut Ledger) -> Result<()> {
     Ok(())
 }
 
-/// Copies the write-ahead log back and cuts it, when it has grown.
-pub fn shrink_log(db: &Connection, path: &Path) -> Result<()> {
+/// Whether the write-ahead log has grown so much that it should be cut.
+pub fn is_log_large(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    let size = std::fs::metadata(log).map_or(0, |meta| meta.len());
-    if size > LOG_BYTES_MAX { truncate_log(db) } else { Ok(()) }
-}
-
-pub fn truncate_log(db: &Connection) -> Result<()> {
-    // Answers "busy" instead of failing while somebody reads; the next sweep tries again.
-    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    Ok(())
+    std::fs::metadata(log).is_ok_and(|meta| meta.len() > LOG_BYTES_MAX)
 }
 
 pub fn order(db: &Connection, order: &Order, now: Timestamp) -> Result<usize> {
