@@ -13,11 +13,15 @@ use dutyd_core::action::{Action, Receipt};
 use dutyd_core::state::News;
 use futures::StreamExt;
 use jiff::Timestamp;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Cases of one lease, at most. After an outage it starts from one and doubles with each lease that succeeds.
 const CASES_MAX: usize = 64;
 const RAMP_START: usize = 1;
+/// So many failures in a row are the vendor's, not one record's: when they end, what failed meanwhile is tried again at
+/// once, so that the oldest goes first. A record that fails by itself keeps its own growing wait.
+const OUTAGE_MIN: u32 = 3;
 
 /// See the module.
 pub struct Deliver {
@@ -25,6 +29,8 @@ pub struct Deliver {
     shared: Arc<Shared>,
     source: Arc<Source>,
     ramp: Mutex<usize>,
+    /// An outage has just ended.
+    recovered: AtomicBool,
 }
 
 impl Deliver {
@@ -34,6 +40,7 @@ impl Deliver {
             shared: shared.clone(),
             source: source.clone(),
             ramp: Mutex::new(CASES_MAX),
+            recovered: AtomicBool::default(),
         }
     }
 }
@@ -55,8 +62,11 @@ impl Unit for Deliver {
         let Some(lease) = self.source.lease(self.shared.store.as_ref(), now).await? else {
             return Ok(Tick::Idle { until: Some(after(now, retry::WAIT_MAX)) });
         };
-        let brakes =
-            Brakes { cases_max: *lock(&self.ramp), writes_per_hour: self.source.setup.writes_per_hour };
+        let brakes = Brakes {
+            cases_max: *lock(&self.ramp),
+            writes_per_hour: self.source.setup.writes_per_hour,
+            recovered: self.recovered.swap(false, Ordering::Relaxed),
+        };
         let batch = self.shared.store.lease_actions(&lease, self.shared.dice.token(), brakes, now).await?;
         self.source.braked(batch.braked_until);
         if batch.actions.is_empty() {
@@ -145,7 +155,9 @@ impl Deliver {
     ) -> Result<Settlement, StoreError> {
         let verdict = match result {
             Ok(receipt) => {
-                self.source.succeeded(Way::Writing);
+                if self.source.succeeded(Way::Writing) >= OUTAGE_MIN {
+                    self.recovered.store(true, Ordering::Relaxed);
+                }
                 let news = News::Settled { receipt: receipt.clone(), want: leased.action.want.clone() };
                 Verdict::Done { receipt, news: seal_news(&news)? }
             }

@@ -272,10 +272,11 @@ impl Source {
         trouble(&lock(&self.memory), way).failures
     }
 
-    pub fn succeeded(&self, way: Way) {
+    /// Answers how many failures in a row this ends.
+    pub fn succeeded(&self, way: Way) -> u32 {
         let mut memory = lock(&self.memory);
         memory.unheard_since = None;
-        *trouble_mut(&mut memory, way) = Trouble::default();
+        std::mem::take(trouble_mut(&mut memory, way)).failures
     }
 
     pub fn retry_now(&self) {

@@ -94,18 +94,18 @@ impl Allowance {
     }
 }
 
-/// `share` of `per_minute`, half a minute's worth of it at once.
+/// `share` of `per_minute`, a fifth of it at once: no minute sees more than 1.2 times the allowance, after an outage either.
 fn quota(per_minute: u32, share: f64) -> Quota {
     let allowed = (f64::from(per_minute) * share).max(1.0) as u32;
     let period = Duration::from_secs(60) / allowed;
-    let burst = NonZeroU32::new((allowed / 2).max(BURST_MIN)).unwrap_or(NonZeroU32::MIN);
+    let burst = NonZeroU32::new((allowed / 5).max(BURST_MIN)).unwrap_or(NonZeroU32::MIN);
     Quota::with_period(period.max(Duration::from_nanos(1)))
         .expect("the period is at least a nanosecond")
         .allow_burst(burst)
 }
 
 /// Requests at once that even a small allowance permits: one batch of cases needs a few in a row.
-const BURST_MIN: u32 = 10;
+const BURST_MIN: u32 = 5;
 
 /// Our clock in governor's terms. Governor expects time that never goes back: a step back is left out.
 #[derive(Clone)]

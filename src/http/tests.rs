@@ -260,9 +260,9 @@ fn writing_back_is_still_allowed_when_backfill_has_spent_its_share() {
     let clock = Standing::new();
     let allowance = Allowance::new(60, clock.clone());
     let spent = |lane| std::iter::repeat_with(|| allowance.take(lane)).take_while(Result::is_ok).count();
-    assert_eq!(spent(Lane::Backfill), 18, "half a minute of 60 % of 60");
-    assert_eq!(spent(Lane::Hot), 7, "half a minute of 85 %, less what backfill took");
-    assert_eq!(spent(Lane::Write), 5, "half a minute of everything, less what reads took");
+    assert_eq!(spent(Lane::Backfill), 7, "a fifth of 60 % of 60");
+    assert_eq!(spent(Lane::Hot), 3, "a fifth of 85 %, less what backfill took");
+    assert_eq!(spent(Lane::Write), 2, "a fifth of everything, less what reads took");
     let until = allowance.take(Lane::Write).expect_err("spent");
     assert_eq!(until, clock.now() + SignedDuration::from_secs(1), "one more each second");
     clock.advance(1);

@@ -278,6 +278,8 @@ pub struct Brakes {
     pub cases_max: usize,
     /// Records that may be written within an hour.
     pub writes_per_hour: u32,
+    /// An outage of the vendor has just ended: what failed in it waits no longer.
+    pub recovered: bool,
 }
 
 /// An action on its way to the vendor.

@@ -210,14 +210,17 @@ impl Play {
     /// What the daemon remembers of each case, and all it decided about it.
     pub async fn memory(&self) -> Vec<(CaseState, Vec<Decision>)> {
         let store = SqliteStore::open_to_read(&self.state_dir().join(DATABASE)).expect("a database");
-        let rows = store.states(0, 10_000).await.expect("states");
-        let mut memory = Vec::new();
-        for row in rows {
-            let decisions = store.decisions(row.case).await.expect("decisions");
-            let decisions = decisions.into_iter().map(|row| row.decision).collect();
-            memory.push((open_state(&row.state).expect("a state"), decisions));
+        let (mut memory, mut after) = (Vec::new(), 0);
+        loop {
+            let rows = store.states(after, 1_000).await.expect("states");
+            let Some(last) = rows.last() else { return memory };
+            after = last.case;
+            for row in rows {
+                let decisions = store.decisions(row.case).await.expect("decisions");
+                let decisions = decisions.into_iter().map(|row| row.decision).collect();
+                memory.push((open_state(&row.state).expect("a state"), decisions));
+            }
         }
-        memory
     }
 
     /// How often the daemon wrote a mark to the vendor.

@@ -137,7 +137,7 @@ fn in_group(due: &DueCase, urgent: bool) -> OutcomeCommit {
     OutcomeCommit { groups: vec![(group, adds)], ..outcome(due) }
 }
 
-pub const BRAKES: Brakes = Brakes { cases_max: 100, writes_per_hour: 1_000 };
+pub const BRAKES: Brakes = Brakes { cases_max: 100, writes_per_hour: 1_000, recovered: false };
 
 pub async fn due(store: &dyn Store, now: Timestamp) -> Vec<DueCase> {
     store.lease_due(Token(5), 1_000, now).await.expect("leased").cases
@@ -399,7 +399,7 @@ async fn the_writes_of_an_hour_are_bounded(make: MakeStore) {
     let outcomes =
         cases.iter().zip([3, 1, 2]).map(|(case, rank)| OutcomeCommit { rank, ..wanting(case, "x", 1) });
     commit(bed.store(), outcomes.collect(), start()).await;
-    let brakes = Brakes { cases_max: 100, writes_per_hour: 2 };
+    let brakes = Brakes { writes_per_hour: 2, ..BRAKES };
     let batch = bed.store().lease_actions(&lease, Token(21), brakes, start()).await.expect("leased");
     let keys: Vec<_> = batch.actions.iter().map(|action| action.action.case.id.as_str()).collect();
     assert_eq!(keys, ["b", "c"], "the lowest rank first");

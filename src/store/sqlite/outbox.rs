@@ -120,6 +120,12 @@ pub fn lease_actions(
     now: Timestamp,
 ) -> Result<ActionBatch> {
     let source = held(db, lease)?.id;
+    if brakes.recovered {
+        db.prepare_cached(
+            "UPDATE outbox SET ready_at = ?2 WHERE source = ?1 AND stage = 2 AND ready_at > ?2",
+        )?
+        .execute([source, ms(now)])?;
+    }
     db.prepare_cached(
         "UPDATE outbox SET stage = 0, token = NULL WHERE source = ?1 AND stage BETWEEN 2 AND 4 AND ready_at <= ?2",
     )?
