@@ -34,8 +34,7 @@ pub async fn measure() -> anyhow::Result<()> {
     let database = place.state().join("bare.db").display().to_string();
     let (_bare, told) = Owned::role(receiver::ROLE, &[database, sandbox.webhook_secret.clone()])?;
     let bare: SocketAddr = told["address"].as_str().context("no address")?.parse()?;
-    let load =
-        Arc::new(Load { secret: sandbox.webhook_secret.clone().into_bytes(), cases: ids(&sandbox).await? });
+    let load = Arc::new(Load::of(&sandbox).await?);
     let (mut ours, mut theirs) = (Side::default(), Side::default());
     for round in 0..ROUNDS {
         theirs.add(ring(&load, bare, &format!("b{round}")).await?);
@@ -82,9 +81,36 @@ impl Side {
     }
 }
 
-struct Load {
+/// What is rung about, and with which secret.
+pub struct Load {
     secret: Vec<u8>,
     cases: Vec<String>,
+}
+
+impl Load {
+    pub async fn of(sandbox: &Sandbox) -> anyhow::Result<Self> {
+        Ok(Self { secret: sandbox.webhook_secret.clone().into_bytes(), cases: ids(sandbox).await? })
+    }
+
+    /// The webhook of this number: about one case after the other.
+    pub fn request(&self, nth: usize, event: &str) -> anyhow::Result<Vec<u8>> {
+        request(self, &self.cases[nth % self.cases.len()], event)
+    }
+
+    /// The head of a request with this body, signed.
+    pub fn head(&self, body: &[u8]) -> anyhow::Result<String> {
+        let stamp = jiff::Timestamp::now().as_second().to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret)?;
+        mac.update(stamp.as_bytes());
+        mac.update(b".");
+        mac.update(body);
+        let signature = STANDARD.encode(mac.finalize().into_bytes());
+        Ok(format!(
+            "POST /hooks/servicenow HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             X-Dutyd-Timestamp: {stamp}\r\nX-Dutyd-Signature: sha256={signature}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        ))
+    }
 }
 
 async fn ids(sandbox: &Sandbox) -> anyhow::Result<Vec<String>> {
@@ -120,27 +146,34 @@ async fn call(
     let mut stream = TcpStream::connect(to).await?;
     stream.set_nodelay(true)?;
     let mut latencies = Vec::new();
-    let mut answer = Vec::with_capacity(ANSWER_MAX);
     for nth in 0.. {
         if Instant::now() >= until {
             break;
         }
-        let case = &load.cases[(caller + nth * CONNECTIONS) % load.cases.len()];
-        let request = request(load, case, &format!("{name}-{nth}"))?;
+        let request = load.request(caller + nth * CONNECTIONS, &format!("{name}-{nth}"))?;
         let sent = Instant::now();
-        stream.write_all(&request).await?;
-        answer.clear();
-        while !answer.ends_with(b"\r\n\r\n") {
-            if answer.len() > ANSWER_MAX || stream.read_buf(&mut answer).await? == 0 {
-                bail!("no answer to a webhook");
-            }
-        }
-        if !answer.starts_with(b"HTTP/1.1 204") {
+        let answer = exchange(&mut stream, &request).await?;
+        if !answer.starts_with(NOTED) {
             bail!("a webhook was answered {}", String::from_utf8_lossy(&answer));
         }
         latencies.push(sent.elapsed().as_secs_f64());
     }
     Ok(latencies)
+}
+
+/// How the answer to a webhook begins that is durable.
+pub const NOTED: &[u8] = b"HTTP/1.1 204";
+
+/// One request and its answer, which has no body.
+pub async fn exchange(stream: &mut TcpStream, request: &[u8]) -> anyhow::Result<Vec<u8>> {
+    stream.write_all(request).await?;
+    let mut answer = Vec::with_capacity(ANSWER_MAX);
+    while !answer.ends_with(b"\r\n\r\n") {
+        if answer.len() > ANSWER_MAX || stream.read_buf(&mut answer).await? == 0 {
+            bail!("no answer to a webhook");
+        }
+    }
+    Ok(answer)
 }
 
 /// What ServiceNow's business rule sends.
@@ -152,16 +185,5 @@ fn request(load: &Load, case: &str, event: &str) -> anyhow::Result<Vec<u8>> {
         "sys_updated_by": "somebody",
     })
     .to_string();
-    let stamp = now.as_second().to_string();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&load.secret)?;
-    mac.update(stamp.as_bytes());
-    mac.update(b".");
-    mac.update(body.as_bytes());
-    let signature = STANDARD.encode(mac.finalize().into_bytes());
-    Ok(format!(
-        "POST /hooks/servicenow HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         X-Dutyd-Timestamp: {stamp}\r\nX-Dutyd-Signature: sha256={signature}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes())
+    Ok((load.head(body.as_bytes())? + &body).into_bytes())
 }

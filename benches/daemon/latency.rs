@@ -29,34 +29,8 @@ pub async fn measure(marks: usize) -> anyhow::Result<()> {
     let place = Place::new(&sandbox, &wishes)?;
     let (_daemon, _) = place.daemon()?;
     place.settled(CASES, Duration::from_secs(300)).await?;
-    let doorman = Arc::new(Doorman {
-        client: sandbox.client.clone(),
-        onward: format!("http://{}/hooks/servicenow", place.hooks),
-        came: Mutex::default(),
-    });
-    let door = stand(doorman.clone()).await?;
-    sandbox.order("/_sandbox/webhooks", &json!({ "to": door })).await?;
-    let mut seconds = Vec::new();
-    let mut by_poll = 0;
-    let mut since = last(&sandbox.journal(0).await?, 0);
-    for nth in 0..marks {
-        let fields = json!({ "priority": "1", "title": format!("Order screen at site {nth} stays empty") });
-        let made =
-            sandbox.order("/_sandbox/cases", &json!({ "vendor": "servicenow", "fields": fields })).await?;
-        let id = made["sys_id"].as_str().or(made["id"].as_str()).context("no id of the case")?.to_owned();
-        // The case is known before the customer says what makes it a matter for a manager.
-        tokio::time::sleep(REST).await;
-        doorman.forget(&id);
-        let reply =
-            json!({ "text": "Production is down and nobody can work. I want to speak to your manager." });
-        sandbox.order(&format!("/_sandbox/cases/servicenow/{id}/reply"), &reply).await?;
-        let marked_at = mark(&sandbox, &id, &mut since).await?;
-        match doorman.came_at(&id).filter(|came| *came <= marked_at) {
-            Some(came) => seconds.push(marked_at.duration_since(came).as_secs_f64()),
-            None => by_poll += 1,
-        }
-        tokio::time::sleep(REST).await;
-    }
+    let doorman = Doorman::before(&sandbox, &place).await?;
+    let (seconds, by_poll) = marks_seen(&sandbox, &doorman, marks).await?;
     let seconds = sorted(seconds);
     let at = |share| quantile(&seconds, share) * 1e3;
     println!(
@@ -73,6 +47,36 @@ pub async fn measure(marks: usize) -> anyhow::Result<()> {
         println!("  {by_poll} more were marked by the poll before their webhook came, and are not counted");
     }
     bare(&sandbox).await
+}
+
+/// Seconds from door to mark of so many cases, and how many were marked before their webhook came.
+pub async fn marks_seen(
+    sandbox: &Sandbox,
+    doorman: &Doorman,
+    marks: usize,
+) -> anyhow::Result<(Vec<f64>, usize)> {
+    let mut seconds = Vec::new();
+    let mut by_poll = 0;
+    let mut since = last(&sandbox.journal(0).await?, 0);
+    for nth in 0..marks {
+        let fields = json!({ "priority": "1", "title": format!("Order screen at site {nth} stays empty") });
+        let made =
+            sandbox.order("/_sandbox/cases", &json!({ "vendor": "servicenow", "fields": fields })).await?;
+        let id = made["sys_id"].as_str().or(made["id"].as_str()).context("no id of the case")?.to_owned();
+        // The case is known before the customer says what makes it a matter for a manager.
+        tokio::time::sleep(REST).await;
+        doorman.forget(&id);
+        let reply =
+            json!({ "text": "Production is down and nobody can work. I want to speak to your manager." });
+        sandbox.order(&format!("/_sandbox/cases/servicenow/{id}/reply"), &reply).await?;
+        let marked_at = mark(sandbox, &id, &mut since).await?;
+        match doorman.came_at(&id).filter(|came| *came <= marked_at) {
+            Some(came) => seconds.push(marked_at.duration_since(came).as_secs_f64()),
+            None => by_poll += 1,
+        }
+        tokio::time::sleep(REST).await;
+    }
+    Ok((seconds, by_poll))
 }
 
 /// The requests of one mark alone, one after the other: record, changes, messages, write.
@@ -126,13 +130,25 @@ async fn mark(sandbox: &Sandbox, id: &str, since: &mut u64) -> anyhow::Result<Ti
 }
 
 /// Notes arrivals and hands on.
-struct Doorman {
+pub struct Doorman {
     client: reqwest::Client,
     onward: String,
     came: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl Doorman {
+    /// Stands before the daemon's door from now on.
+    pub async fn before(sandbox: &Sandbox, place: &Place) -> anyhow::Result<Arc<Self>> {
+        let doorman = Arc::new(Self {
+            client: sandbox.client.clone(),
+            onward: format!("http://{}/hooks/servicenow", place.hooks),
+            came: Mutex::default(),
+        });
+        let door = stand(doorman.clone()).await?;
+        sandbox.order("/_sandbox/webhooks", &json!({ "to": door })).await?;
+        Ok(doorman)
+    }
+
     fn forget(&self, id: &str) {
         self.came.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }

@@ -1,21 +1,30 @@
 //! What the daemon as a whole costs, each figure beside its bare limit, measured in the same run.
 //!
-//! `cargo bench --bench daemon -- [import|intake|latency|restart|pull|calls|all] [--cases N] [--open N] [--marks N]`
+//! `cargo bench --bench daemon -- [import|intake|paced|latency|trouble|siege|restart|timers|pull|calls|all]
+//! [--cases N] [--open N] [--marks N]`
+//!
+//! With `RECORD=1` the figures of the goals are kept for docs/RELIABILITY.md.
 //!
 //! Knows: the parts and their arguments. The sandbox and the bare receiver are this binary again, as processes of their
 //! own, so that memory and time of the daemon are the daemon's.
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 mod calls;
+#[path = "../../tests/it/reliability/figure.rs"]
+mod figure;
 mod import;
 mod intake;
 mod latency;
+mod paced;
 mod place;
 mod process;
 mod pull;
 mod puller;
 mod receiver;
 mod restart;
+mod siege;
+mod timers;
+mod trouble;
 
 use anyhow::{Context, bail};
 use std::process::ExitCode;
@@ -28,6 +37,9 @@ const PULLED: u64 = 2_000;
 const OPEN: usize = 100_000;
 /// Urgent cases whose marks are timed.
 const MARKS: usize = 60;
+
+const PARTS: [&str; 11] =
+    ["import", "intake", "paced", "latency", "trouble", "siege", "restart", "timers", "pull", "calls", "all"];
 
 struct Arguments {
     part: String,
@@ -50,12 +62,10 @@ impl Arguments {
                 "--cases" => arguments.cases = number()?,
                 "--open" => arguments.open = usize::try_from(number()?)?,
                 "--marks" => arguments.marks = usize::try_from(number()?)?.max(1),
-                "import" | "intake" | "latency" | "restart" | "pull" | "calls" | "all" => {
-                    arguments.part = word
+                part if PARTS.contains(&part) => arguments.part = word,
+                other => {
+                    bail!("unknown word `{other}`: {}, --cases N, --open N, --marks N", PARTS.join(", "))
                 }
-                other => bail!(
-                    "unknown word `{other}`: import, intake, latency, restart, pull, calls, all, --cases N, --open N, --marks N"
-                ),
             }
         }
         Ok(arguments)
@@ -104,11 +114,23 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.wants("intake") {
         intake::measure().await.context("intake")?;
     }
+    if arguments.wants("paced") {
+        paced::measure().await.context("paced")?;
+    }
     if arguments.wants("latency") {
         latency::measure(arguments.marks).await.context("latency")?;
     }
+    if arguments.wants("trouble") {
+        trouble::measure(arguments.marks).await.context("trouble")?;
+    }
+    if arguments.wants("siege") {
+        siege::measure().await.context("siege")?;
+    }
     if arguments.wants("restart") {
         restart::measure(arguments.open).await.context("restart")?;
+    }
+    if arguments.wants("timers") {
+        timers::measure(arguments.open).await.context("timers")?;
     }
     if arguments.wants("pull") {
         pull::measure(PULLED).await.context("pull")?;

@@ -26,11 +26,18 @@ pub struct Sandbox {
     pub webhook_secret: String,
     pub control_url: String,
     pub client: reqwest::Client,
+    /// What it said of itself.
+    pub endpoints: Value,
 }
 
 impl Sandbox {
     pub fn start(cases: u64) -> anyhow::Result<Self> {
-        let (process, told) = Owned::role(SANDBOX_ROLE, &[cases.to_string()])?;
+        Self::of(cases, "servicenow")
+    }
+
+    /// Of these vendors, with commas between them; ServiceNow is one.
+    pub fn of(cases: u64, vendors: &str) -> anyhow::Result<Self> {
+        let (process, told) = Owned::role(SANDBOX_ROLE, &[cases.to_string(), vendors.to_owned()])?;
         let text = |value: &Value| value.as_str().map(str::to_owned).context("not said by the sandbox");
         let instance = &told["servicenow"];
         Ok(Self {
@@ -41,6 +48,7 @@ impl Sandbox {
             webhook_secret: text(&instance["webhook_secret"])?,
             control_url: text(&told["control_url"])?,
             client: reqwest::Client::builder().no_proxy().build()?,
+            endpoints: told.clone(),
         })
     }
 
@@ -168,6 +176,24 @@ impl Place {
         self.read(cases, max).await?;
         self.until(max, |Status { counts, .. }| counts.due == 0 && counts.inbox == 0 && counts.waking == 0)
             .await
+    }
+
+    /// Waits until nothing is due.
+    pub async fn worked_off(&self, max: Duration) -> anyhow::Result<Status> {
+        self.until(max, |Status { counts, .. }| counts.due == 0 && counts.inbox == 0).await
+    }
+
+    /// A second source, whose vendor is found at `origin`.
+    pub fn add_zendesk(&self, sandbox: &Sandbox, origin: &str) -> anyhow::Result<()> {
+        let word = |key: &str| sandbox.endpoints["zendesk"][key].as_str().context("no such endpoint");
+        let secret = self.config().join("zendesk");
+        std::fs::write(&secret, word("client_secret")?)?;
+        let source = format!(
+            "mode = \"observe\"\n[secrets]\nclient = {{ file = {secret:?} }}\n[zendesk]\norigin = {origin:?}\n\
+             [zendesk.sign_in.oauth]\nclient_id = {:?}\nclient_secret = \"client\"\n",
+            word("client_id")?
+        );
+        Ok(std::fs::write(self.config().join("connectors/zendesk.toml"), source)?)
     }
 
     async fn until(&self, max: Duration, is_so: impl Fn(&Status) -> bool) -> anyhow::Result<Status> {

@@ -71,6 +71,11 @@ impl Owned {
         peak_mb(self.0.id())
     }
 
+    /// The memory it holds now, in megabytes.
+    pub fn memory_mb(&self) -> anyhow::Result<f64> {
+        status_mb(self.0.id(), "VmRSS:")
+    }
+
     /// Processor time used so far, in seconds.
     pub fn cpu_seconds(&self) -> anyhow::Result<f64> {
         cpu_seconds(self.0.id())
@@ -93,8 +98,12 @@ fn cpu_seconds(process: u32) -> anyhow::Result<f64> {
 }
 
 fn peak_mb(process: u32) -> anyhow::Result<f64> {
+    status_mb(process, "VmHWM:")
+}
+
+fn status_mb(process: u32, name: &str) -> anyhow::Result<f64> {
     let text = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no such line")?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kilobytes as f64 / 1_024.0)
 }
@@ -118,12 +127,13 @@ pub async fn interrupted() {
     }
 }
 
-/// The sandbox in its own process until its owner is gone: a calm ServiceNow with so many cases.
+/// The sandbox in its own process until its owner is gone: calm vendors with so many cases each.
 pub async fn be_the_sandbox(mut given: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let cases = given.next().context("how many cases?")?.parse()?;
+    let vendors = given.next().context("which vendors?")?;
     let options = dutyd_sandbox::Options {
         calm: true,
-        vendors: vec!["servicenow".to_owned()],
+        vendors: vendors.split(',').map(str::to_owned).collect(),
         cases,
         webhooks: dutyd_sandbox::hooks::Knobs::default(),
         ..dutyd_sandbox::Options::default()

@@ -3,6 +3,7 @@
 //! The database is made through the store's own methods, under the shipped policy, each case judged by `decide`; none is
 //! due before a month has passed, so that what is measured is the start and the idling.
 
+use crate::figure::measured;
 use crate::place::{Place, Sandbox, Wishes};
 use crate::process::Owned;
 use anyhow::{Context, bail};
@@ -23,10 +24,12 @@ use std::time::{Duration, Instant};
 
 const PAGE: usize = 1_000;
 const LEASE: usize = 256;
+/// Cases with news when the daemon starts.
+const PENDING: usize = 10_000;
 const EVENTS: i64 = 8;
 const IDLE: Duration = Duration::from_secs(10);
-/// Until the first poll is over.
-const CALM_DOWN: Duration = Duration::from_secs(5);
+/// Until the first poll is over, and the look at all pages of the database.
+const CALM_DOWN: Duration = Duration::from_secs(20);
 const READY_MAX: Duration = Duration::from_secs(120);
 
 pub async fn measure(open: usize) -> anyhow::Result<()> {
@@ -35,10 +38,13 @@ pub async fn measure(open: usize) -> anyhow::Result<()> {
     let place = Place::new(&sandbox, &wishes)?;
     let database = place.state().join(DATABASE);
     let began = Instant::now();
-    fill(&place, open).await?;
+    let month = Timestamp::now() + SignedDuration::from_hours(24 * 30);
+    fill(&place, &Crowd { open, opened_at: None, due_at: month, pending: PENDING.min(open) }).await?;
     let megabytes = std::fs::metadata(&database)?.len() / 1_000_000;
     let made = began.elapsed().as_secs_f64();
-    println!("restart: {open} open cases with {EVENTS} events each, {megabytes} MB (made in {made:.0} s)");
+    println!(
+        "restart: {open} open cases with {EVENTS} events each, {megabytes} MB (made in {made:.0} s), {PENDING} of them with news"
+    );
     // The same for a store that is only opened, in the same run: the bare limit of a start.
     let began = Instant::now();
     let store = SqliteStore::open(&database, 1, Timestamp::now()).await?;
@@ -51,14 +57,31 @@ pub async fn measure(open: usize) -> anyhow::Result<()> {
         "  after an orderly stop       ready in {:.2} s, /readyz says so after {page:.2} s   (goal at most 5; the database alone opens in {bare:.2} s)",
         ready.as_secs_f64()
     );
+    // SIGKILL.
+    drop(daemon);
+    let (daemon, after_kill, page) = start(&place).await?;
+    let waiting = place.status().await?.counts.due;
+    println!(
+        "  after SIGKILL               ready in {:.2} s, /readyz says so after {page:.2} s, {waiting} cases due",
+        after_kill.as_secs_f64()
+    );
+    let began = Instant::now();
+    daemon.stop()?;
+    let stop = began.elapsed().as_secs_f64();
+    println!("  an orderly stop at work     {stop:8.2} s   (goal at most 10)");
+    let (daemon, _, _) = start(&place).await?;
+    place.worked_off(READY_MAX).await?;
     tokio::time::sleep(CALM_DOWN).await;
     idle(&daemon).await?;
     println!("  peak memory                 {:8.1} MB", daemon.peak_mb()?);
-    drop(daemon);
-    let (_daemon, ready, page) = start(&place).await?;
-    println!(
-        "  after SIGKILL               ready in {:.2} s, /readyz says so after {page:.2} s",
-        ready.as_secs_f64()
+    measured(
+        "G27",
+        &format!(
+            "{open} open cases, {megabytes} MB, {waiting} due: ready {:.2} s after SIGKILL ({:.2} s after an orderly \
+             stop), stopped in order in {stop:.2} s",
+            after_kill.as_secs_f64(),
+            ready.as_secs_f64()
+        ),
     );
     Ok(())
 }
@@ -94,7 +117,17 @@ async fn start(place: &Place) -> anyhow::Result<(Owned, Duration, f64)> {
     }
 }
 
-async fn fill(place: &Place, open: usize) -> anyhow::Result<()> {
+/// Open cases of a database.
+pub struct Crowd {
+    pub open: usize,
+    /// `None`: within the last fourteen hours.
+    pub opened_at: Option<Timestamp>,
+    pub due_at: Timestamp,
+    /// Of the first so many there are news that nobody has judged.
+    pub pending: usize,
+}
+
+pub async fn fill(place: &Place, crowd: &Crowd) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let files = config::policy_files(&place.config()).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?;
     let policy = Policy::load(&files).map_err(|wrong| anyhow::anyhow!("{wrong:?}"))?;
@@ -104,30 +137,46 @@ async fn fill(place: &Place, open: usize) -> anyhow::Result<()> {
     store.wake_all(&policies.current.id, now).await?;
     store.lease_due(Token(9), LEASE, now).await?;
     let lease = store.lease_source("servicenow", Token(3), now).await?.context("no lease")?;
-    for first in (0..open).step_by(PAGE) {
-        let last = (first + PAGE).min(open);
-        let changes = (first..last).map(|nth| seal_change(change(nth, now))).collect::<Result<_, _>>()?;
-        let page = PageCommit { changes, more: last < open, begun: Some(now), ..PageCommit::default() };
-        store.commit_page(&lease, page, now).await?;
-        judge(&store, &policies, now).await?;
+    for (upto, version) in [(crowd.open, 1), (crowd.pending, 2)] {
+        for first in (0..upto).step_by(PAGE) {
+            let last = (first + PAGE).min(upto);
+            let sealed = |nth| seal_change(change(nth, version, crowd.opened_at, now));
+            let changes = (first..last).map(sealed).collect::<Result<_, _>>()?;
+            let page = PageCommit { changes, more: last < upto, begun: Some(now), ..PageCommit::default() };
+            store.commit_page(&lease, page, now).await?;
+            if version == 1 {
+                judge(&store, &policies, crowd.due_at, now).await?;
+            }
+        }
     }
     store.close().await;
     Ok(())
 }
 
-async fn judge(store: &SqliteStore, policies: &Arc<PolicySet>, now: Timestamp) -> anyhow::Result<()> {
+async fn judge(
+    store: &SqliteStore,
+    policies: &Arc<PolicySet>,
+    due_at: Timestamp,
+    now: Timestamp,
+) -> anyhow::Result<()> {
     loop {
         let due = store.lease_due(Token(9), LEASE, now).await?.cases;
         if due.is_empty() {
             return Ok(());
         }
-        let outcomes = due.iter().map(|case| outcome(policies, case, now)).collect::<Result<_, _>>()?;
+        let outcomes =
+            due.iter().map(|case| outcome(policies, case, due_at, now)).collect::<Result<_, _>>()?;
         // Facts of groups are kept and nobody is woken for them: it would only make the filling long.
         store.commit_outcomes(outcomes, Watched::default(), now).await?;
     }
 }
 
-fn outcome(policies: &PolicySet, due: &DueCase, now: Timestamp) -> anyhow::Result<OutcomeCommit> {
+fn outcome(
+    policies: &PolicySet,
+    due: &DueCase,
+    due_at: Timestamp,
+    now: Timestamp,
+) -> anyhow::Result<OutcomeCommit> {
     let news = due.news.iter().map(open_news).collect::<Result<Vec<_>, _>>()?;
     let decided = decide(policies, None, &due.around, &news, now).context("a new case comes to a state")?;
     let state = &decided.state;
@@ -151,13 +200,14 @@ fn outcome(policies: &PolicySet, due: &DueCase, now: Timestamp) -> anyhow::Resul
         held: false,
         rank: 0,
         flags: Vec::new(),
-        due_at: now.checked_add(SignedDuration::from_hours(24 * 30)).ok(),
+        due_at: Some(due_at),
         refetch: false,
     })
 }
 
-fn change(nth: usize, now: Timestamp) -> CaseChange {
-    let at = now - SignedDuration::from_secs(3_600 + i64::try_from(nth % 50_000).unwrap_or(0));
+fn change(nth: usize, version: u64, opened_at: Option<Timestamp>, now: Timestamp) -> CaseChange {
+    let ago = SignedDuration::from_secs(3_600 + i64::try_from(nth % 50_000).unwrap_or(0));
+    let at = opened_at.unwrap_or(now - ago);
     let id = format!("{:032x}", (nth as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
     let party = |kind: &str, among: usize| {
         let one = nth % among;
@@ -189,7 +239,7 @@ fn change(nth: usize, now: Timestamp) -> CaseChange {
         resolved_at: None,
         due_at: None,
         links: Vec::new(),
-        revision: Revision { at_ms: at.as_millisecond(), count: 1 },
+        revision: Revision { at_ms: at.as_millisecond(), count: version },
     };
     let event = |turn: i64| TimelineEvent {
         id: format!("{id}-{turn}"),
@@ -204,7 +254,7 @@ fn change(nth: usize, now: Timestamp) -> CaseChange {
     };
     CaseChange {
         case,
-        events: (0..EVENTS).map(event).collect(),
+        events: (0..EVENTS - 1 + version as i64).map(event).collect(),
         marks: SeenMarks { notes_complete: true, ..SeenMarks::default() },
         events_complete: true,
         texts: Vec::new(),

@@ -8,6 +8,7 @@
  *   SHIM_EIO n       the nth sync of a file fails
  *   SHIM_ROOM file   a shared number: bytes that the files may have together; beyond it ENOSPC
  *   SHIM_CLOCK file  a shared number: nanoseconds that the wall clock is ahead
+ *   SHIM_DRIFT n     the wall clock goes n times as fast as the machine's own
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -38,7 +39,8 @@ struct change { char from[PATH_MAX], to[PATH_MAX]; };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char root[PATH_MAX], image[PATH_MAX];
 static size_t root_length;
-static long cut_at, fail_at, slow, lies, syncs, file_syncs;
+static long cut_at, fail_at, slow, lies, drift, syncs, file_syncs;
+static struct timespec began;
 static uint64_t dice;
 static volatile int64_t *room, *ahead;
 static int64_t used;
@@ -88,6 +90,8 @@ __attribute__((constructor)) static void start(void) {
     dice = (uint64_t)number("SHIM_SEED") * 2654435761u + 1;
     room = shared("SHIM_ROOM");
     ahead = shared("SHIM_CLOCK");
+    real_clock_gettime(CLOCK_MONOTONIC, &began);
+    drift = number("SHIM_DRIFT");
 }
 
 /* Half of the time. */
@@ -299,12 +303,21 @@ int rename(const char *from, const char *to) {
     return real_rename(from, to);
 }
 
+/* Nanoseconds that the wall clock is ahead of the machine's. */
+static int64_t ahead_by(void) {
+    int64_t by = ahead ? *ahead : 0;
+    struct timespec now;
+    if (drift && !real_clock_gettime(CLOCK_MONOTONIC, &now))
+        by += (drift - 1) * ((now.tv_sec - began.tv_sec) * INT64_C(1000000000) + now.tv_nsec - began.tv_nsec);
+    return by;
+}
+
 int clock_gettime(clockid_t which, struct timespec *time) {
     if (!real_clock_gettime) real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
     int result = real_clock_gettime(which, time);
-    if (!result && ahead && which == CLOCK_REALTIME) {
-        int64_t nanos = time->tv_nsec + *ahead % 1000000000;
-        time->tv_sec += *ahead / 1000000000 + (nanos < 0 ? -1 : nanos / 1000000000);
+    if (!result && which == CLOCK_REALTIME && (ahead || drift)) {
+        int64_t by = ahead_by(), nanos = time->tv_nsec + by % 1000000000;
+        time->tv_sec += by / 1000000000 + (nanos < 0 ? -1 : nanos / 1000000000);
         time->tv_nsec = nanos < 0 ? nanos + 1000000000 : nanos % 1000000000;
     }
     return result;

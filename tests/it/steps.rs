@@ -4,7 +4,7 @@
 use crate::play::dawn;
 use crate::reliability::measured;
 use crate::rig::{Daemon, Rig, now};
-use crate::shim::{Dial, over};
+use crate::shim::{Dial, Environment, over};
 use dutyd::daemon::DATABASE;
 use dutyd::store::Store;
 use dutyd::store::sqlite::SqliteStore;
@@ -33,12 +33,17 @@ struct Bench {
 impl Bench {
     /// A case was opened just now, and the daemon knows it.
     async fn set() -> Self {
+        Self::disturbed(Environment::new()).await
+    }
+
+    async fn disturbed(disturbances: Environment) -> Self {
         let rig = Rig::beside(Options { stepped_from: Some(dawn()), ..Options::default() }).await;
         std::fs::create_dir(rig.file("policy")).expect("a folder");
         std::fs::write(rig.file("policy/rules.toml"), RULE).expect("a policy");
         let ours = Dial::at(&rig.file("clock"), 0);
         let mut environment = over(&rig.state_dir());
         environment.push(("SHIM_CLOCK", ours.path()));
+        environment.extend(disturbances);
         let daemon = rig.start(&environment);
         let sandbox = rig.sandbox.sandbox().inner.clone();
         let vendor = sandbox.vendor("servicenow").expect("ServiceNow plays");
@@ -116,5 +121,28 @@ async fn a_machine_that_slept_over_a_deadline_fires_it_once_and_soon() {
     let late = now().duration_since(woken).as_secs_f64();
     bench.several_scans();
     assert_eq!(bench.raised().await, 1);
-    measured("G22", &format!("2 h asleep: fired once, {late:.1} s after waking"));
+    measured(
+        "G22",
+        &format!(
+            "2 h asleep: fired once, {late:.1} s after waking; set by ±3 h, and ten times too fast: none early, each once"
+        ),
+    );
+}
+
+/// Both ways of a clock that cannot be relied on: ours goes ten times too fast, and is seen by the vendor's word only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_goes_ten_times_too_fast_fires_nothing_early_and_all_of_it_once() {
+    let bench = Bench::disturbed(vec![("SHIM_DRIFT", "10".into())]).await;
+    for minutes in [30, 60, 29] {
+        bench.several_scans();
+        assert!(!bench.is_flagged(), "{}", bench.rig.log());
+        bench.vendor_passes(SignedDuration::from_mins(minutes)).await;
+    }
+    // A minute is left on the vendor's clock.
+    bench.several_scans();
+    assert!(!bench.is_flagged(), "{}", bench.rig.log());
+    bench.vendor_passes(SignedDuration::from_mins(2)).await;
+    bench.rig.until(&["explain", &bench.number], |told| told["flags"][0]["rule"] == "old");
+    bench.several_scans();
+    assert_eq!(bench.raised().await, 1);
 }

@@ -260,11 +260,6 @@ async fn one_address_that_floods_takes_no_place_from_others() {
         "an honest one between {}",
         held.len()
     );
-    let count = held.len();
-    measured(
-        "G35",
-        &format!("{count} slow senders of one address: an honest delivery is answered; not timed"),
-    );
     drop(held);
 }
 
