@@ -254,7 +254,7 @@ impl Play {
     pub async fn is_right(&self, what: &str) -> VendorSummary {
         let mut summary = self.summary().await;
         for (name, vendor) in &summary.vendors {
-            assert!(vendor.flagged > 0 && vendor.notes > 0, "{what}: {name} {vendor:?}");
+            assert!(vendor.flagged + vendor.notes > 0, "{what}: {name} {vendor:?}");
             assert_eq!((vendor.missing, vendor.doubled), (0, 0), "{what}: {name} {vendor:?}");
         }
         summary.vendors.remove("servicenow").expect("ServiceNow plays")
