@@ -4,23 +4,30 @@
 mod api;
 mod apply;
 mod auth;
+mod bulk;
 mod commands;
 mod composite;
 mod describe;
 mod errors;
+mod external;
 mod filter;
 mod ids;
+mod jobs;
 mod paging;
 mod people;
 mod rules;
 mod run;
 mod schema;
+mod search;
 mod soap;
 mod soql;
 mod store;
+mod sums;
+mod table;
 #[cfg(test)]
 mod tests;
 mod time;
+mod tokens;
 
 use crate::clock::lock;
 use crate::dice;
@@ -53,10 +60,27 @@ const HOUR_SECONDS: i64 = 3_600;
 const ROUTES: &[Route<Salesforce>] = &[
     Route { method: "POST", path: "/services/oauth2/token", answer: api::token },
     Route { method: "POST", path: "/services/oauth2/revoke", answer: api::revoke },
+    Route { method: "GET", path: "/services/oauth2/revoke", answer: api::revoke },
     Route { method: "GET", path: "/services/oauth2/userinfo", answer: api::userinfo },
     Route { method: "POST", path: "/services/oauth2/userinfo", answer: api::userinfo },
     Route { method: "GET", path: "/id/{org}/{user}", answer: api::userinfo },
     Route { method: "POST", path: "/services/Soap/u/{version}", answer: soap::login },
+    Route { method: "POST", path: "/services/async/{version}/job", answer: bulk::answer },
+    Route { method: "GET", path: "/services/async/{version}/job/{id}", answer: bulk::answer },
+    Route { method: "POST", path: "/services/async/{version}/job/{id}", answer: bulk::answer },
+    Route { method: "POST", path: "/services/async/{version}/job/{id}/batch", answer: bulk::answer },
+    Route { method: "GET", path: "/services/async/{version}/job/{id}/batch", answer: bulk::answer },
+    Route { method: "GET", path: "/services/async/{version}/job/{id}/batch/{batch}", answer: bulk::answer },
+    Route {
+        method: "GET",
+        path: "/services/async/{version}/job/{id}/batch/{batch}/result",
+        answer: bulk::answer,
+    },
+    Route {
+        method: "GET",
+        path: "/services/async/{version}/job/{id}/batch/{batch}/result/{result}",
+        answer: bulk::answer,
+    },
     Route { method: "GET", path: "/services/data", answer: api::versions },
     Route { method: "GET", path: "/services/data/", answer: api::versions },
     Route { method: "GET", path: "/services/data/{version}", answer: api::rest },
@@ -75,6 +99,32 @@ const ROUTES: &[Route<Salesforce>] = &[
     Route { method: "PATCH", path: "/services/data/{version}/sobjects/{object}/{id}", answer: api::rest },
     Route { method: "POST", path: "/services/data/{version}/sobjects/{object}/{id}", answer: api::rest },
     Route { method: "DELETE", path: "/services/data/{version}/sobjects/{object}/{id}", answer: api::rest },
+    Route {
+        method: "GET",
+        path: "/services/data/{version}/sobjects/{object}/{field}/{value}",
+        answer: api::rest,
+    },
+    Route {
+        method: "PATCH",
+        path: "/services/data/{version}/sobjects/{object}/{field}/{value}",
+        answer: api::rest,
+    },
+    Route {
+        method: "DELETE",
+        path: "/services/data/{version}/sobjects/{object}/{field}/{value}",
+        answer: api::rest,
+    },
+    Route { method: "GET", path: "/services/data/{version}/search", answer: api::rest },
+    Route { method: "GET", path: "/services/data/{version}/parameterizedSearch", answer: api::rest },
+    Route { method: "POST", path: "/services/data/{version}/parameterizedSearch", answer: api::rest },
+    Route { method: "GET", path: "/services/data/{version}/recent", answer: api::rest },
+    Route { method: "POST", path: "/services/data/{version}/jobs/{kind}", answer: api::rest },
+    Route { method: "GET", path: "/services/data/{version}/jobs/{kind}", answer: api::rest },
+    Route { method: "GET", path: "/services/data/{version}/jobs/{kind}/{id}", answer: api::rest },
+    Route { method: "PATCH", path: "/services/data/{version}/jobs/{kind}/{id}", answer: api::rest },
+    Route { method: "DELETE", path: "/services/data/{version}/jobs/{kind}/{id}", answer: api::rest },
+    Route { method: "PUT", path: "/services/data/{version}/jobs/{kind}/{id}/{part}", answer: api::rest },
+    Route { method: "GET", path: "/services/data/{version}/jobs/{kind}/{id}/{part}", answer: api::rest },
     Route { method: "POST", path: "/services/data/{version}/composite", answer: api::rest },
     Route { method: "POST", path: "/services/data/{version}/composite/batch", answer: api::rest },
     Route { method: "POST", path: "/services/data/{version}/composite/sobjects", answer: api::rest },
@@ -82,6 +132,11 @@ const ROUTES: &[Route<Salesforce>] = &[
     Route { method: "DELETE", path: "/services/data/{version}/composite/sobjects", answer: api::rest },
     Route { method: "GET", path: "/services/data/{version}/composite/sobjects/{object}", answer: api::rest },
     Route { method: "POST", path: "/services/data/{version}/composite/sobjects/{object}", answer: api::rest },
+    Route {
+        method: "PATCH",
+        path: "/services/data/{version}/composite/sobjects/{object}/{field}",
+        answer: api::rest,
+    },
 ];
 
 /// What the accounts may do.
@@ -147,6 +202,7 @@ pub struct Org {
     switches: Switches,
     rights: Rights,
     locators: paging::Locators,
+    jobs: jobs::Jobs,
     /// Calls by hour since the epoch.
     used: BTreeMap<i64, u64>,
 }
@@ -176,6 +232,7 @@ impl Org {
             switches,
             rights: Rights::Standard,
             locators: paging::Locators::default(),
+            jobs: jobs::Jobs::default(),
             used: BTreeMap::new(),
         }
     }
@@ -237,6 +294,7 @@ impl Org {
         let limit = |max: u64, used: u64| json!({ "Max": max, "Remaining": max.saturating_sub(used) });
         json!({
             "DailyApiRequests": limit(max, used), "DailyBulkV2QueryJobs": limit(10_000, 0),
+            "DailyBulkApiBatches": limit(15_000, 0), "DailyBulkV2QueryFileStorageMB": limit(976_562, 0),
             "DailyDeliveredPlatformEvents": limit(10_000, 0), "DailyStreamingApiEvents": limit(10_000, 0),
             "DataStorageMB": limit(1_024, 3), "FileStorageMB": limit(1_024, 0),
         })
@@ -343,6 +401,7 @@ impl Vendor for Salesforce {
             "jwt_private_key_pem": auth::PRIVATE_KEY,
             "username": own.username,
             "password": own.password,
+            "refresh_token": org.accounts.refresh_token(&own.username),
             "reader_client_id": reader.client_id,
             "reader_client_secret": reader.client_secret,
             "reader_username": reader.username,

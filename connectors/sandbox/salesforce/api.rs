@@ -6,7 +6,7 @@ use super::errors::{self, ApiError};
 use super::filter::View;
 use super::rules::{self, Writer};
 use super::store::{Cells, Object};
-use super::{Org, Salesforce, composite, describe, ids, paging, run, soql, time};
+use super::{Org, Salesforce, composite, describe, external, ids, jobs, paging, run, search, soql, time};
 use crate::route::{Call, code, json, plain, set_header};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -112,6 +112,9 @@ pub fn rest(vendor: &Salesforce, call: &Call) -> Response {
 fn respond(answer: Answer) -> Response {
     let mut response = match answer.status {
         204 | 304 | 412 => plain(code(answer.status), "application/json;charset=UTF-8", ""),
+        status if answer.headers.iter().any(|(name, _)| *name == "content-type") => {
+            plain(code(status), "text/csv", answer.body.as_str().unwrap_or("").to_owned())
+        }
         status => json(status, &answer.body),
     };
     for (name, value) in &answer.headers {
@@ -121,7 +124,10 @@ fn respond(answer: Answer) -> Response {
 }
 
 fn ask_of(vendor: &Salesforce, call: &Call) -> Result<Ask, ApiError> {
-    let body = match call.body.is_empty() {
+    // A table of records goes as it is to whoever reads it.
+    let raw = call.header("content-type").is_some_and(|kind| kind.starts_with("text/csv"));
+    let body = match call.body.is_empty() || raw {
+        true if raw => Value::String(String::from_utf8_lossy(&call.body).into_owned()),
         true => Value::Null,
         false => serde_json::from_slice(&call.body).map_err(|error| {
             ApiError::new(
@@ -179,11 +185,32 @@ pub fn dispatch(org: &mut Org, caller: &Caller, ask: &Ask) -> Answered {
         ("GET", ["sobjects", name, id]) => read(org, caller, ask, name, id),
         ("PATCH", ["sobjects", name, id]) => update(org, caller, ask, name, id),
         ("DELETE", ["sobjects", name, id]) => delete(org, caller, ask, name, id),
+        ("GET", ["sobjects", name, field, value]) => external::get(org, caller, ask, [name, field, value]),
+        ("PATCH", ["sobjects", name, field, value]) => {
+            external::upsert(org, caller, ask, [name, field, value])
+        }
+        ("DELETE", ["sobjects", name, field, value]) => {
+            external::delete(org, caller, ask, [name, field, value])
+        }
+        ("GET", ["search"]) => search::sosl(org, caller, ask),
+        ("GET" | "POST", ["parameterizedSearch"]) => search::parameterized(org, caller, ask),
+        ("GET", ["recent"]) => external::recent(),
+        (_, ["jobs", kind, rest @ ..]) => jobs::dispatch(org, caller, ask, kind, rest),
         ("POST", ["composite"]) => composite::series(org, caller, ask),
         ("POST", ["composite", "batch"]) => composite::batch(org, caller, ask),
         ("POST" | "PATCH" | "DELETE", ["composite", "sobjects"]) => composite::collection(org, caller, ask),
         ("POST" | "GET", ["composite", "sobjects", name]) => composite::retrieve(org, caller, ask, name),
-        (_, ["limits"] | ["query" | "queryAll", ..] | ["sobjects", ..] | ["composite", ..]) => {
+        ("PATCH", ["composite", "sobjects", name, field]) => {
+            composite::upserted(org, caller, ask, name, field)
+        }
+        (
+            _,
+            ["limits" | "composite"]
+            | ["query" | "queryAll", ..]
+            | ["sobjects"]
+            | ["composite", "batch" | "sobjects"],
+        )
+        | (_, ["sobjects", _] | ["sobjects", _, _]) => {
             let message =
                 format!("HTTP Method '{}' not allowed. Allowed are HEAD,GET,POST,PATCH,DELETE", ask.method);
             Err(ApiError::new(405, "METHOD_NOT_ALLOWED", message))
@@ -193,7 +220,17 @@ pub fn dispatch(org: &mut Org, caller: &Caller, ask: &Ask) -> Answered {
 }
 
 fn resources(version: &str) -> Value {
-    let names = ["limits", "sobjects", "query", "queryAll", "composite"];
+    let names = [
+        "limits",
+        "sobjects",
+        "query",
+        "queryAll",
+        "composite",
+        "search",
+        "parameterizedSearch",
+        "recent",
+        "jobs",
+    ];
     let pairs = names.map(|name| (name.to_owned(), json!(format!("/services/data/{version}/{name}"))));
     Value::Object(pairs.into_iter().collect())
 }
@@ -236,7 +273,7 @@ fn found<'a>(
     }
 }
 
-fn read(org: &Org, caller: &Caller, ask: &Ask, name: &str, id: &str) -> Answered {
+pub fn read(org: &Org, caller: &Caller, ask: &Ask, name: &str, id: &str) -> Answered {
     let (object, cells) = found(org, caller, name, id)?;
     let fields: Vec<String> = match ask.param("fields") {
         Some(list) => list.split(',').map(|field| field.trim().to_owned()).collect(),

@@ -5,7 +5,7 @@
 use super::Org;
 use super::api::{self, Answer, Answered, Ask, Caller, dispatch, given, ok};
 use super::errors::ApiError;
-use super::{ids, rules};
+use super::{external, ids, rules};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -226,6 +226,10 @@ pub fn batch(org: &mut Org, caller: &Caller, ask: &Ask) -> Answered {
 
 /// `/composite/sobjects`: up to 200 records, each with a verdict at its place.
 pub fn collection(org: &mut Org, caller: &Caller, ask: &Ask) -> Answered {
+    let write = |org: &mut Org, record: &Value| {
+        let id = write_one(org, caller, ask, record)?;
+        Ok(json!({ "id": id, "success": true, "errors": [] }))
+    };
     if ask.method == "DELETE" {
         let ids = ask
             .param("ids")
@@ -235,14 +239,37 @@ pub fn collection(org: &mut Org, caller: &Caller, ask: &Ask) -> Answered {
             .map(|id| json!({ "id": id }));
         let all_or_none = ask.param("allOrNone") == Some("true");
         let records: Vec<Value> = ids.collect();
-        return each(org, caller, ask, &records, all_or_none);
+        return each(org, &records, all_or_none, write);
     }
     let all_or_none = ask.body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
     let records = list(&ask.body, "records")?;
-    each(org, caller, ask, records, all_or_none)
+    each(org, records, all_or_none, write)
 }
 
-fn each(org: &mut Org, caller: &Caller, ask: &Ask, records: &[Value], all_or_none: bool) -> Answered {
+/// `PATCH /composite/sobjects/{object}/{field}`: records by another system's key, each changed or created.
+pub fn upserted(org: &mut Org, caller: &Caller, ask: &Ask, name: &str, field: &str) -> Answered {
+    let all_or_none = ask.body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
+    let records = list(&ask.body, "records")?;
+    let field = field.to_owned();
+    let put = |org: &mut Org, record: &Value| {
+        let mut fields = given(record)?.clone();
+        let key = fields.keys().find(|key| key.eq_ignore_ascii_case(&field)).cloned();
+        let value = key.and_then(|key| fields.remove(&key));
+        let value = value
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .ok_or_else(|| ApiError::of_fields("MISSING_ARGUMENT", format!("{field} not specified"), &[]))?;
+        let (id, created) = external::put(org, caller, [name, &field, &value], &fields, &ask.writer(caller))?;
+        Ok(json!({ "id": id, "success": true, "errors": [], "created": created }))
+    };
+    each(org, records, all_or_none, put)
+}
+
+fn each(
+    org: &mut Org,
+    records: &[Value],
+    all_or_none: bool,
+    write: impl Fn(&mut Org, &Value) -> Result<Value, ApiError>,
+) -> Answered {
     if records.is_empty() || records.len() > RECORDS_MAX {
         let message =
             format!("record limit reached. cannot submit more than {RECORDS_MAX} records in one request");
@@ -251,7 +278,7 @@ fn each(org: &mut Org, caller: &Caller, ask: &Ask, records: &[Value], all_or_non
     let mark = org.store.begin();
     let mut verdicts = Vec::new();
     for record in records {
-        verdicts.push(write_one(org, caller, ask, record));
+        verdicts.push(write(org, record));
     }
     let stands = !all_or_none || verdicts.iter().all(Result::is_ok);
     org.store.end(mark, stands);
@@ -261,7 +288,7 @@ fn each(org: &mut Org, caller: &Caller, ask: &Ask, records: &[Value], all_or_non
         "Record rolled back because not all records were valid and the request was using AllOrNone header",
     );
     let shown = verdicts.into_iter().map(|verdict| match verdict {
-        Ok(id) if stands => json!({ "id": id, "success": true, "errors": [] }),
+        Ok(verdict) if stands => verdict,
         Ok(_) => json!({ "success": false, "errors": [rolled_back.to_status_value()] }),
         Err(error) => json!({ "success": false, "errors": [error.to_status_value()] }),
     });

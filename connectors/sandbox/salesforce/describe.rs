@@ -5,13 +5,17 @@
 use super::Org;
 use super::api::{Answer, Answered, Ask, ok};
 use super::errors::ApiError;
-use super::schema::{Field, Kind, Write, relationship};
+use super::schema::{EXTERNAL_ID, Field, Kind, Write, is_lookup, relationship};
 use super::store::Object;
 use super::time;
 use serde_json::{Map, Value, json};
 
 /// Instant of the org's last change of setup.
 const SETUP_AT: &str = "2026-01-05T08:00:00Z";
+
+pub fn is_searchable(name: &str) -> bool {
+    matches!(name, "Case" | "Account" | "Contact" | "User")
+}
 
 fn summary(org: &Org, object: &Object, version: &str) -> Map<String, Value> {
     let name = object.shape.name;
@@ -21,7 +25,7 @@ fn summary(org: &Org, object: &Object, version: &str) -> Map<String, Value> {
         "name": name, "label": name, "labelPlural": format!("{name}s"), "keyPrefix": object.shape.prefix,
         "createable": creates, "updateable": object.shape.write != Write::Nothing,
         "deletable": object.shape.write == Write::All && org.rights.may_delete(name), "queryable": true,
-        "retrieveable": true, "searchable": matches!(name, "Case" | "Account" | "Contact"),
+        "retrieveable": true, "searchable": is_searchable(name),
         "replicateable": !matches!(name, "CaseMilestone" | "CaseStatus"), "undeletable": object.shape.write == Write::All,
         "triggerable": name == "Case", "feedEnabled": name == "Case", "custom": false, "customSetting": false,
         "layoutable": true, "mergeable": name == "Case",
@@ -96,7 +100,8 @@ fn field(org: &Org, object: &Object, field: &Field) -> Value {
         "nillable": kind != "id" && kind != "boolean", "createable": field.createable && granted,
         "updateable": field.updateable && granted, "filterable": searchable, "sortable": searchable,
         "groupable": searchable && kind != "datetime", "calculated": false, "custom": field.name.ends_with("__c"),
-        "externalId": false, "unique": kind == "id", "idLookup": matches!(field.name, "Id" | "CaseNumber"),
+        "externalId": field.name == EXTERNAL_ID, "unique": kind == "id" || field.name == EXTERNAL_ID,
+        "idLookup": is_lookup(field.name),
         "restrictedPicklist": super::schema::is_dutyd(field.name) && kind == "picklist",
         "defaultedOnCreate": matches!(field.name, "Status" | "Priority" | "OwnerId"), "picklistValues": values,
         "referenceTo": targets, "relationshipName": relation, "permissionable": field.updateable,

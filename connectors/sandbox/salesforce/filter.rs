@@ -5,11 +5,11 @@ use super::Org;
 use super::errors::ApiError;
 use super::ids;
 use super::schema::{self, Field, Kind};
-use super::soql::{Expr, Literal, Op};
+use super::soql::{Expr, Item, Literal, Op, Query};
 use super::store::{Cells, Object};
 use super::time;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 use std::cmp::Ordering;
 
@@ -122,6 +122,10 @@ impl View<'_> {
                 let list = list.iter().map(|literal| self.operand(&field, name, literal));
                 Test::Within(path, *wanted, list.collect::<Result<_, _>>()?)
             }
+            Expr::Among(name, wanted, query) => {
+                let (path, field) = self.filterable(object, name)?;
+                Test::Within(path, *wanted, self.joined(&field, query)?)
+            }
         })
     }
 
@@ -203,22 +207,60 @@ impl View<'_> {
         })
     }
 
-    /// Vendor: a day begins at midnight in the zone of the user who asks.
+    /// The values of a semi-join's only field.
+    fn joined(&self, field: &Field, query: &Query) -> Result<Vec<Operand>, ApiError> {
+        let [Item::Field(name)] = query.select.as_slice() else {
+            return Err(ApiError::malformed("a semi-join selects one field"));
+        };
+        let object = self.object(&query.from)?;
+        let (path, _) = self.known(object, name)?;
+        if !matches!(field.kind, Kind::Id | Kind::Ref(_)) || path.len() > 1 {
+            return Err(ApiError::malformed("a semi-join compares ids and references"));
+        }
+        let slots = self.matching(object, query, false)?;
+        let cells = slots.iter().filter_map(|slot| object.row(*slot)?.visible(self.now));
+        let ids = cells.map(|cells| object.text(cells, &path[0])).filter(|id| !id.is_empty());
+        Ok(ids.map(|id| Operand::Exact(id.to_owned())).collect())
+    }
+
+    /// Vendor: a day begins at midnight in the zone of the user who asks, a week on Sunday, and the last n weeks or
+    /// months do not hold the current one.
     fn span(&self, name: &str, count: i64) -> Operand {
-        let (from, days) = match name {
-            "YESTERDAY" => (-1, 1),
-            "TOMORROW" => (1, 1),
-            "LAST_N_DAYS" => (-count, count + 1),
-            "NEXT_N_DAYS" => (1, count),
+        let today = self.now.to_zoned(self.zone.clone()).date();
+        let days = |from: i64, to: i64| (today.saturating_add(from.days()), today.saturating_add(to.days()));
+        let (which, unit) = name.rsplit_once('_').unwrap_or(("", name));
+        let (from, to) = match which {
+            "LAST" => (-1, 0),
+            "NEXT" => (1, 2),
+            "LAST_N" => (-count, 0),
+            "NEXT_N" => (1, count + 1),
             _ => (0, 1),
         };
-        let today = self.now.to_zoned(self.zone.clone()).date();
-        let at = |offset: i64| {
-            let day = today.saturating_add(SignedDuration::from_hours(24 * offset));
+        let (from, to) = match (name, unit.trim_end_matches('S')) {
+            ("YESTERDAY", _) => days(-1, 0),
+            ("TOMORROW", _) => days(1, 2),
+            ("N_DAYS_AGO", _) => days(-count, 1 - count),
+            // Vendor: the last n days end with today.
+            ("LAST_N_DAYS", _) => days(-count, 1),
+            (_, "WEEK") => {
+                let sunday = -i64::from(today.weekday().to_sunday_zero_offset());
+                days(sunday + 7 * from, sunday + 7 * to)
+            }
+            (_, "MONTH") => {
+                let first = today.first_of_month();
+                (first.saturating_add(from.months()), first.saturating_add(to.months()))
+            }
+            (_, "YEAR") => {
+                let first = today.first_of_year();
+                (first.saturating_add(from.years()), first.saturating_add(to.years()))
+            }
+            _ => days(from, to),
+        };
+        let at = |day: jiff::civil::Date| {
             day.to_zoned(self.zone.clone())
                 .map_or_else(|_| String::new(), |zoned| time::stamp(zoned.timestamp()))
         };
-        Operand::Span(at(from), at(from + days))
+        Operand::Span(at(from), at(to))
     }
 
     pub fn holds(&self, object: &Object, cells: &Cells, test: &Test) -> bool {

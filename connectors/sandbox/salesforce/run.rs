@@ -9,7 +9,7 @@ use super::soql::{Item, Op, Query};
 use super::store::{Cells, Object};
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Vendor: the largest OFFSET (soql-sosl-reference, OFFSET).
 const OFFSET_MAX: usize = 2_000;
@@ -56,7 +56,7 @@ impl View<'_> {
         Ok(Found { records: records.collect::<Result<_, _>>()?, count: None })
     }
 
-    fn object(&self, name: &str) -> Result<&Object, ApiError> {
+    pub fn object(&self, name: &str) -> Result<&Object, ApiError> {
         self.org.readable(name).ok_or_else(|| {
             ApiError::new(
                 400,
@@ -68,7 +68,7 @@ impl View<'_> {
         })
     }
 
-    fn matching(&self, object: &Object, query: &Query, all: bool) -> Result<Vec<usize>, ApiError> {
+    pub fn matching(&self, object: &Object, query: &Query, all: bool) -> Result<Vec<usize>, ApiError> {
         let test = query.filter.as_ref().map(|filter| self.compile(object, filter)).transpose()?;
         let mut slots = match test.as_ref().and_then(|test| candidates(object, test)) {
             Some(slots) => slots,
@@ -234,72 +234,6 @@ impl View<'_> {
             self.place(below, target, inner, rest, version);
         }
     }
-
-    fn aggregated(&self, object: &Object, query: &Query, slots: &[usize]) -> Result<Vec<Value>, ApiError> {
-        let group: Vec<_> = query
-            .group
-            .iter()
-            .map(|name| Ok(self.known(object, name)?.0))
-            .collect::<Result<_, ApiError>>()?;
-        let mut groups: BTreeMap<String, Vec<&Cells>> = BTreeMap::new();
-        for slot in slots {
-            let Some(cells) = object.row(*slot).and_then(|row| row.visible(self.now)) else { continue };
-            let key: Vec<Value> = group.iter().map(|path| self.value(object, cells, path)).collect();
-            groups.entry(json!(key).to_string()).or_default().push(cells);
-        }
-        if groups.is_empty() && group.is_empty() {
-            groups.insert("[]".to_owned(), Vec::new());
-        }
-        let records = groups.into_values().map(|rows| self.aggregate(object, query, &rows));
-        Ok(records
-            .collect::<Result<Vec<_>, _>>()?
-            .into_iter()
-            .take(query.limit.unwrap_or(usize::MAX))
-            .collect())
-    }
-
-    fn aggregate(&self, object: &Object, query: &Query, rows: &[&Cells]) -> Result<Value, ApiError> {
-        let mut record = Map::new();
-        record.insert("attributes".to_owned(), json!({ "type": "AggregateResult" }));
-        let mut unnamed = 0;
-        for item in &query.select {
-            let (name, value) = match item {
-                Item::Field(name) if query.group.iter().any(|known| known.eq_ignore_ascii_case(name)) => {
-                    let (path, field) = self.known(object, name)?;
-                    (
-                        field.name.to_owned(),
-                        rows.first().map_or(Value::Null, |cells| self.value(object, cells, &path)),
-                    )
-                }
-                Item::Aggregate(function, field, alias) => {
-                    let (path, _) = self.known(object, field)?;
-                    let mut values: Vec<Value> = rows
-                        .iter()
-                        .map(|cells| self.value(object, cells, &path))
-                        .filter(|value| !value.is_null())
-                        .collect();
-                    values.sort_by(|a, b| ordered(a, b, false, false));
-                    let value = match function.as_str() {
-                        "COUNT" => json!(values.len()),
-                        "COUNT_DISTINCT" => {
-                            values.dedup();
-                            json!(values.len())
-                        }
-                        "MIN" => values.first().cloned().unwrap_or_default(),
-                        _ => values.last().cloned().unwrap_or_default(),
-                    };
-                    let name = alias.clone().unwrap_or_else(|| {
-                        unnamed += 1;
-                        format!("expr{}", unnamed - 1)
-                    });
-                    (name, value)
-                }
-                _ => return Err(ApiError::malformed("Field must be grouped or aggregated")),
-            };
-            record.insert(name, value);
-        }
-        Ok(Value::Object(record))
-    }
 }
 
 pub fn attributes(shown: &str, object: &str, id: &str, version: &str) -> Value {
@@ -311,7 +245,7 @@ fn unsortable(shape: &Shape, field: &str) -> bool {
     shape.name == "CaseMilestone" && matches!(field, "CaseId" | "TargetDate" | "IsViolated")
 }
 
-fn ordered(a: &Value, b: &Value, descending: bool, nulls_last: bool) -> Ordering {
+pub fn ordered(a: &Value, b: &Value, descending: bool, nulls_last: bool) -> Ordering {
     let order = match (a, b) {
         (Value::Null, Value::Null) => return Ordering::Equal,
         (Value::Null, _) if nulls_last => return Ordering::Greater,

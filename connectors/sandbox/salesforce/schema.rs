@@ -115,6 +115,7 @@ const CASE: &[Field] = &[
     fixed("ContactEmail", Kind::Text(80)),
     open("Comments", Kind::LongText(4_000)),
     open("Product__c", Kind::Text(120)),
+    open("External_Id__c", Kind::Text(255)),
     open("Dutyd_Severity__c", Kind::Picklist(SEVERITIES)),
     open("Dutyd_Why__c", Kind::LongText(1_000)),
     open("Dutyd_Marks__c", Kind::LongText(4_000)),
@@ -220,6 +221,7 @@ const ACCOUNT: &[Field] = &[
     open("Website", Kind::Text(255)),
     open("BillingCountry", Kind::Text(80)),
     open("Tier__c", Kind::Picklist(TIERS)),
+    open("External_Id__c", Kind::Text(255)),
     open("OwnerId", USER),
     fixed("CreatedDate", Kind::DateTime),
     fixed("LastModifiedDate", Kind::DateTime),
@@ -333,6 +335,12 @@ pub const SHAPES: &[Shape] = &[
 /// Fields that an administrator makes for dutyd.
 pub fn is_dutyd(name: &str) -> bool {
     name.starts_with("Dutyd_")
+}
+
+/// The field that carries another system's key, and the fields by whose value a record can be addressed.
+pub const EXTERNAL_ID: &str = "External_Id__c";
+pub fn is_lookup(name: &str) -> bool {
+    matches!(name, "Id" | "CaseNumber" | EXTERNAL_ID)
 }
 
 /// Fields whose changes are kept in the history. Vendor: of long text only the fact of the change is kept.

@@ -32,7 +32,7 @@ fn fault(code: &str, message: &str) -> Response {
 }
 
 /// The text of an element, whatever its namespace.
-fn element(body: &str, name: &str) -> Option<String> {
+pub fn element(body: &str, name: &str) -> Option<String> {
     let pattern = format!(r"<(?:\w+:)?{name}>([^<]*)</(?:\w+:)?{name}>");
     let found = regex::Regex::new(&pattern).ok()?.captures(body)?.get(1)?.as_str();
     Some(

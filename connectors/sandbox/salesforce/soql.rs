@@ -3,10 +3,12 @@
 // Vendor: soql-sosl-reference, "SOQL SELECT Syntax".
 
 use super::errors::ApiError;
+use super::tokens::{Token, number_or_time, relative, tokens, unexpected};
 
 /// Vendor: SOQL statements cannot exceed 100,000 characters (soql-sosl-limits).
 const TEXT_MAX: usize = 100_000;
 const DEPTH_MAX: usize = 30;
+const AGGREGATES: &[&str] = &["COUNT", "COUNT_DISTINCT", "MIN", "MAX", "SUM", "AVG"];
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
@@ -14,6 +16,8 @@ pub struct Query {
     pub from: String,
     pub filter: Option<Expr>,
     pub group: Vec<String>,
+    /// What groups must fulfil; its fields may be functions, as `COUNT(Id)`.
+    pub having: Option<Expr>,
     /// Field, whether descending, whether empty values come last.
     pub order: Vec<(String, bool, bool)>,
     pub limit: Option<usize>,
@@ -39,6 +43,8 @@ pub enum Expr {
     Not(Box<Expr>),
     Compare(String, Op, Literal),
     In(String, bool, Vec<Literal>),
+    /// A semi-join or an anti-join.
+    Among(String, bool, Box<Query>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,21 +71,13 @@ pub enum Literal {
     Relative(String, Option<i64>),
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Token {
-    Word(String),
-    Text(String),
-    Number(String),
-    Sign(&'static str),
-}
-
 struct Parser {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
 }
 
-type Parsed<T> = Result<T, ApiError>;
+pub type Parsed<T> = Result<T, ApiError>;
 
 pub fn parse(text: &str) -> Parsed<Query> {
     if text.len() > TEXT_MAX {
@@ -91,71 +89,6 @@ pub fn parse(text: &str) -> Parsed<Query> {
         None => Ok(query),
         Some(token) => Err(unexpected(&token.clone())),
     }
-}
-
-fn unexpected(token: &Token) -> ApiError {
-    let shown = match token {
-        Token::Word(text) | Token::Number(text) => text.clone(),
-        Token::Text(text) => format!("'{text}'"),
-        Token::Sign(sign) => (*sign).to_owned(),
-    };
-    ApiError::malformed(format!("unexpected token: '{shown}'"))
-}
-
-fn tokens(text: &str) -> Parsed<Vec<Token>> {
-    const SIGNS: &[&str] = &["<=", ">=", "!=", "<>", "=", "<", ">", "(", ")", ","];
-    let mut tokens = Vec::new();
-    let mut rest = text.trim_start();
-    while let Some(first) = rest.chars().next() {
-        if first == '\'' {
-            let (word, after) = quoted(&rest[1..])?;
-            tokens.push(Token::Text(word));
-            rest = after;
-        } else if let Some(sign) = SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
-            tokens.push(Token::Sign(sign));
-            rest = &rest[sign.len()..];
-        } else {
-            let end = rest
-                .find(|c: char| !(c.is_ascii_alphanumeric() || "_.:+-".contains(c)))
-                .unwrap_or(rest.len());
-            if end == 0 {
-                return Err(ApiError::malformed(format!(
-                    "line 1:0 no viable alternative at character '{first}'"
-                )));
-            }
-            let word = rest[..end].to_owned();
-            let number = first.is_ascii_digit() || (matches!(first, '-' | '+') && end > 1);
-            tokens.push(if number { Token::Number(word) } else { Token::Word(word) });
-            rest = &rest[end..];
-        }
-        rest = rest.trim_start();
-    }
-    Ok(tokens)
-}
-
-/// The text up to the closing quote, with its escapes resolved, and what follows.
-fn quoted(text: &str) -> Parsed<(String, &str)> {
-    let mut word = String::new();
-    let mut letters = text.char_indices();
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            '\'' => return Ok((word, &text[at + 1..])),
-            '\\' => match letters.next().map(|(_, escaped)| escaped) {
-                Some('n' | 'N') => word.push('\n'),
-                Some('r' | 'R') => word.push('\r'),
-                Some('t' | 'T') => word.push('\t'),
-                Some(escaped @ ('\\' | '\'' | '"' | '_' | '%')) => word.push(escaped),
-                _ => {
-                    return Err(ApiError::malformed(
-                        "Invalid string literal. Illegal character sequence in string literal.",
-                    ));
-                }
-            },
-            '\n' | '\r' => return Err(ApiError::malformed("line breaks not allowed in string literals")),
-            other => word.push(other),
-        }
-    }
-    Err(ApiError::malformed("line 1:0 mismatched character '<EOF>' expecting '''"))
 }
 
 impl Parser {
@@ -235,10 +168,17 @@ impl Parser {
                 group.push(self.name()?);
             }
         }
+        let having = if self.take_word("HAVING") { Some(self.condition()?) } else { None };
         let order = self.order()?;
         let limit = if self.take_word("LIMIT") { Some(self.number()?) } else { None };
         let offset = if self.take_word("OFFSET") { self.number()? } else { 0 };
-        Ok(Query { select, from, filter, group, order, limit, offset })
+        // Vendor: FOR VIEW and FOR REFERENCE only note that somebody looked.
+        while self.take_word("FOR") {
+            if !(self.take_word("VIEW") || self.take_word("REFERENCE")) {
+                return Err(unexpected(&self.next()?));
+            }
+        }
+        Ok(Query { select, from, filter, group, having, order, limit, offset })
     }
 
     fn item(&mut self) -> Parsed<Item> {
@@ -261,12 +201,14 @@ impl Parser {
         self.expect_sign(")")?;
         match function.as_str() {
             "FIELDS" => Ok(Item::Fields(field.to_ascii_uppercase())),
-            "COUNT" | "COUNT_DISTINCT" | "MIN" | "MAX" => {
+            _ if AGGREGATES.contains(&function.as_str()) => {
                 let aliased =
                     matches!(self.peek(), Some(Token::Word(word)) if !word.eq_ignore_ascii_case("FROM"));
                 let alias = if aliased { Some(self.name()?) } else { None };
                 Ok(Item::Aggregate(function, field, alias))
             }
+            // Vendor: the label in the user's language; in this org label and value are the same.
+            "TOLABEL" => Ok(Item::Field(field)),
             _ => Err(ApiError::malformed(format!("unexpected token: '{name}'"))),
         }
     }
@@ -278,7 +220,7 @@ impl Parser {
         }
         self.expect_word("BY")?;
         loop {
-            let field = self.name()?;
+            let field = self.measured()?;
             let descending = self.take_word("DESC");
             if !descending {
                 self.take_word("ASC");
@@ -329,13 +271,13 @@ impl Parser {
             self.expect_sign(")")?;
             return Ok(inner);
         }
-        let field = self.name()?;
-        if self.take_word("NOT") {
+        let field = self.measured()?;
+        let wanted = !self.take_word("NOT");
+        if !wanted {
             self.expect_word("IN")?;
-            return Ok(Expr::In(field, false, self.list()?));
         }
-        if self.take_word("IN") {
-            return Ok(Expr::In(field, true, self.list()?));
+        if !wanted || self.take_word("IN") {
+            return self.among(field, wanted);
         }
         if self.take_word("LIKE") {
             return Ok(Expr::Compare(field, Op::Like, self.literal()?));
@@ -350,6 +292,30 @@ impl Parser {
             token => return Err(unexpected(&token)),
         };
         Ok(Expr::Compare(field, op, self.literal()?))
+    }
+
+    /// A field, or an aggregate of one, written as `COUNT(Id)`.
+    fn measured(&mut self) -> Parsed<String> {
+        let name = self.name()?;
+        if !AGGREGATES.iter().any(|known| known.eq_ignore_ascii_case(&name)) || !self.take_sign("(") {
+            return Ok(name);
+        }
+        let field = self.name()?;
+        self.expect_sign(")")?;
+        Ok(format!("{}({field})", name.to_ascii_uppercase()))
+    }
+
+    fn among(&mut self, field: String, wanted: bool) -> Parsed<Expr> {
+        let joined = matches!(self.tokens.get(self.at + 1), Some(Token::Word(word)) if word.eq_ignore_ascii_case("SELECT"));
+        if !joined {
+            return Ok(Expr::In(field, wanted, self.list()?));
+        }
+        self.expect_sign("(")?;
+        self.deeper()?;
+        let query = self.query()?;
+        self.expect_sign(")")?;
+        self.depth -= 1;
+        Ok(Expr::Among(field, wanted, Box::new(query)))
     }
 
     fn list(&mut self) -> Parsed<Vec<Literal>> {
@@ -373,35 +339,4 @@ impl Parser {
             token => Err(unexpected(&token)),
         }
     }
-}
-
-fn number_or_time(text: &str) -> Parsed<Literal> {
-    let wrong = || ApiError::malformed(format!("unexpected token: '{text}'"));
-    if text.contains('T') {
-        // Vendor: an offset is written with a colon, or as Z; the form of the answers, without a colon, is refused.
-        let instant: Result<jiff::Timestamp, _> = text.parse();
-        let colonless = text.len() > 5 && text[text.len() - 5..].starts_with(['+', '-']);
-        return if instant.is_ok() && !colonless {
-            Ok(Literal::Instant(text.to_owned()))
-        } else {
-            Err(wrong())
-        };
-    }
-    if let Ok(number) = text.parse::<f64>() {
-        return Ok(Literal::Number(number));
-    }
-    let date: Result<jiff::civil::Date, _> = text.parse();
-    date.map(|_| Literal::Date(text.to_owned())).map_err(|_| wrong())
-}
-
-fn relative(word: &str) -> Option<Literal> {
-    let word = word.to_ascii_uppercase();
-    if let Some((name, count)) = word.split_once(':') {
-        let known = matches!(name, "LAST_N_DAYS" | "NEXT_N_DAYS");
-        return known
-            .then(|| count.parse().ok())
-            .flatten()
-            .map(|count| Literal::Relative(name.to_owned(), Some(count)));
-    }
-    matches!(word.as_str(), "TODAY" | "YESTERDAY" | "TOMORROW").then_some(Literal::Relative(word, None))
 }

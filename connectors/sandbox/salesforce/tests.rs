@@ -1,6 +1,8 @@
 //! The org as clients see it: sessions, queries, pages, writes, several in one, limits, deletion.
 //! Everything is called in-process on stepped time.
 
+mod clients;
+
 use crate::{Options, Sandbox};
 use axum::body::Body;
 use serde_json::{Value, json};
@@ -59,7 +61,8 @@ impl Org {
         let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
         let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
-        (status, serde_json::from_slice(&body).unwrap_or_default(), headers)
+        let text = || if body.is_empty() { Value::Null } else { json!(String::from_utf8_lossy(&body)) };
+        (status, serde_json::from_slice(&body).unwrap_or_else(|_| text()), headers)
     }
 
     async fn grant(&self, grant: &str, fields: &[(&str, String)]) -> (u16, Value) {
