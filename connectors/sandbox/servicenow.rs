@@ -3,6 +3,7 @@
 
 mod api;
 mod apply;
+mod attachments;
 mod auth;
 mod books;
 mod commands;
@@ -16,6 +17,7 @@ mod rules;
 mod schema;
 mod select;
 mod sla;
+mod stats;
 mod store;
 mod table;
 #[cfg(test)]
@@ -31,6 +33,7 @@ use crate::vendor::{Command, Stage, Vendor};
 use crate::world::Happening;
 use auth::Accounts;
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use base64::Engine;
@@ -69,10 +72,21 @@ const ROUTES: &[Route<ServiceNow>] = &[
     Route { method: "PUT", path: "/api/now/v2/table/{table}/{id}", answer: api::change },
     Route { method: "PATCH", path: "/api/now/v2/table/{table}/{id}", answer: api::change },
     Route { method: "DELETE", path: "/api/now/v2/table/{table}/{id}", answer: api::delete },
-    Route { method: "GET", path: "/api/now/stats/{table}", answer: extra::stats },
-    Route { method: "GET", path: "/api/now/v1/stats/{table}", answer: extra::stats },
-    Route { method: "GET", path: "/api/now/attachment", answer: neighbours::attachments },
-    Route { method: "GET", path: "/api/now/v1/attachment", answer: neighbours::attachments },
+    Route { method: "GET", path: "/api/now/stats/{table}", answer: stats::stats },
+    Route { method: "GET", path: "/api/now/v1/stats/{table}", answer: stats::stats },
+    Route { method: "GET", path: "/api/now/v2/stats/{table}", answer: stats::stats },
+    Route { method: "GET", path: "/api/now/attachment", answer: attachments::list },
+    Route { method: "GET", path: "/api/now/attachment/{id}", answer: attachments::get },
+    Route { method: "GET", path: "/api/now/attachment/{id}/file", answer: attachments::file },
+    Route { method: "POST", path: "/api/now/attachment/file", answer: attachments::whole },
+    Route { method: "POST", path: "/api/now/attachment/upload", answer: attachments::form },
+    Route { method: "DELETE", path: "/api/now/attachment/{id}", answer: attachments::delete },
+    Route { method: "GET", path: "/api/now/v1/attachment", answer: attachments::list },
+    Route { method: "GET", path: "/api/now/v1/attachment/{id}", answer: attachments::get },
+    Route { method: "GET", path: "/api/now/v1/attachment/{id}/file", answer: attachments::file },
+    Route { method: "POST", path: "/api/now/v1/attachment/file", answer: attachments::whole },
+    Route { method: "POST", path: "/api/now/v1/attachment/upload", answer: attachments::form },
+    Route { method: "DELETE", path: "/api/now/v1/attachment/{id}", answer: attachments::delete },
     Route { method: "POST", path: "/api/now/v1/batch", answer: extra::batch },
     Route { method: "POST", path: "/api/now/tinyurl", answer: extra::tiny },
     Route { method: "POST", path: "/oauth_token.do", answer: extra::token },
@@ -102,6 +116,8 @@ pub struct Instance {
     cases: HashMap<u64, String>,
     switches: Switches,
     tiny: BTreeMap<String, String>,
+    /// Attached files by the id of their row.
+    files: BTreeMap<String, Bytes>,
     /// Requests of an account in an hour, for the rate rule.
     used: BTreeMap<(String, i64), u64>,
 }
@@ -204,8 +220,8 @@ fn instance(stage: &Stage, custom_columns: bool) -> Instance {
         rate_limit_per_hour: None,
         aborting_rule: None,
     };
-    let (cases, tiny, used) = (HashMap::new(), BTreeMap::new(), BTreeMap::new());
-    Instance { store, people, accounts, cases, switches, tiny, used }
+    let (cases, tiny, used, files) = (HashMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    Instance { store, people, accounts, cases, switches, tiny, used, files }
 }
 
 fn caller(instance: &Instance, user_name: &str, now: Timestamp) -> Caller {

@@ -304,7 +304,7 @@ fn no_write(instance: &Instance, caller: &Caller, table: &str, verb: &str) -> Op
     let allowed = match table {
         "incident" => auth::has_role(store, &caller.user_id, "sn_incident_write"),
         "sn_customerservice_case" => auth::has_role(store, &caller.user_id, "sn_customerservice_agent"),
-        "task" => auth::has_role(store, &caller.user_id, "itil"),
+        "task" | "sys_attachment" | "label" | "label_entry" => auth::has_role(store, &caller.user_id, "itil"),
         _ => auth::has_role(store, &caller.user_id, "admin"),
     };
     let detail = format!("ACL Exception {verb} Failed due to security constraints");

@@ -1,12 +1,7 @@
-//! The APIs beside the Table API: aggregates, batch, shortened URLs, OAuth tokens.
+//! The APIs beside the Table API: batch, shortened URLs, OAuth tokens.
 //! Knows their envelopes; the work inside a batch is done by the same handlers as outside.
-// Vendor: api-reference/rest-apis/c_AggregateAPI, batch-api.
+// Vendor: api-reference/rest-apis/batch-api.
 
-use super::query::{self, Query};
-use super::schema::Kind;
-use super::select::{self, Cut, Found};
-use super::store::Store;
-use super::time;
 use super::{ROUTES, ServiceNow, errors};
 use crate::dice;
 use crate::route::{Account, Call, json};
@@ -16,7 +11,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures::FutureExt;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Items of one batch that are serviced; the rest is listed as not serviced.
@@ -38,74 +33,6 @@ pub fn token(vendor: &ServiceNow, call: &Call) -> Response {
     }
     let granted = vendor.lock().accounts.grant(&fields, call.now.as_second());
     granted.map_or_else(errors::oauth_denied, |fields| json(200, &fields))
-}
-
-/// GET /api/now/stats/{table}
-pub fn stats(vendor: &ServiceNow, call: &Call) -> Response {
-    vendor.signed_in(call, |instance, caller| {
-        let name = call.capture("table");
-        let store = &instance.store;
-        if store.members(name).is_empty() {
-            return errors::invalid_table(name);
-        }
-        let known = |field: &str| store.knows(name, field);
-        let query = call.param("sysparm_query").map_or_else(
-            || Query { groups: vec![Vec::new()], ..Query::default() },
-            |text| query::parse(text, caller, &known),
-        );
-        let cut = Cut { offset: 0, limit: usize::MAX, count: true, shuffle: 0, others_hidden: false };
-        let page = select::page(store, name, &query, &time::stamp(call.now), &cut);
-        match call.param("sysparm_group_by").filter(|field| !field.is_empty()) {
-            None => json(200, &json!({ "result": { "stats": figures(store, &page.rows, call) } })),
-            Some(field) => json(200, &json!({ "result": grouped(store, &page.rows, field, call) })),
-        }
-    })
-}
-
-fn grouped(store: &Store, rows: &[Found<'_>], field: &str, call: &Call) -> Vec<Value> {
-    let mut groups: BTreeMap<String, Vec<Found<'_>>> = BTreeMap::new();
-    for row in rows {
-        let key =
-            store.walk(row.table, row.values, field).map_or_else(String::new, |(value, _)| value.to_string());
-        groups.entry(key).or_default().push(*row);
-    }
-    let group = |(value, rows): (String, Vec<Found<'_>>)| json!({ "stats": figures(store, &rows, call), "groupby_fields": [{ "field": field, "value": value }] });
-    groups.into_iter().map(group).collect()
-}
-
-fn figures(store: &Store, rows: &[Found<'_>], call: &Call) -> Value {
-    let mut stats = Map::new();
-    if call.param("sysparm_count").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        stats.insert("count".to_owned(), json!(rows.len().to_string()));
-    }
-    for what in ["avg", "sum", "min", "max"] {
-        let Some(fields) = call.param(&format!("sysparm_{what}_fields")).filter(|fields| !fields.is_empty())
-        else {
-            continue;
-        };
-        let figures: Map<String, Value> = fields
-            .split(',')
-            .map(|field| (field.to_owned(), json!(figure(store, rows, field, what))))
-            .collect();
-        stats.insert(what.to_owned(), Value::Object(figures));
-    }
-    Value::Object(stats)
-}
-
-fn figure(store: &Store, rows: &[Found<'_>], field: &str, what: &str) -> String {
-    let found = rows.iter().filter_map(|row| store.walk(row.table, row.values, field));
-    let values: Vec<_> = found.filter(|(value, _)| !value.is_empty()).collect();
-    let order =
-        |a: &&(super::table::Text, Kind), b: &&(super::table::Text, Kind)| query::compare(&a.0, &b.0, a.1);
-    match what {
-        "min" => values.iter().min_by(order).map_or_else(String::new, |(value, _)| value.to_string()),
-        "max" => values.iter().max_by(order).map_or_else(String::new, |(value, _)| value.to_string()),
-        _ => {
-            let sum: f64 = values.iter().filter_map(|(value, _)| value.parse::<f64>().ok()).sum();
-            let figure = if what == "avg" { sum / (values.len().max(1) as f64) } else { sum };
-            format!("{figure:.4}")
-        }
-    }
 }
 
 /// POST /api/now/tinyurl

@@ -1,14 +1,11 @@
-//! Tables and resources that common clients ask for besides cases: choices, members of groups, attachments (there are none).
+//! Tables that common clients ask for besides cases: choices, members of groups, the list of tables.
 //! Their ids come from what they are about, so that no other record's id depends on them.
 
-use super::ServiceNow;
 use super::people::{People, add};
 use super::schema::{Kind, NEIGHBOURS, SHAPES};
 use super::store::Store;
 use crate::cast::Cast;
 use crate::dice;
-use crate::route::{Call, json, set_header};
-use axum::response::Response;
 use std::collections::BTreeSet;
 
 pub fn fill(store: &mut Store, cast: &Cast, people: &People, seed: u64) {
@@ -16,6 +13,10 @@ pub fn fill(store: &mut Store, cast: &Cast, people: &People, seed: u64) {
         let group = &people.teams[agent.team];
         let id = dice::hex_id(seed, &[b"sys_user_grmember", user.as_bytes(), group.as_bytes()]);
         add(store, "sys_user_grmember", &[("sys_id", &id), ("user", user), ("group", group)]);
+    }
+    for shape in SHAPES {
+        let id = dice::hex_id(seed, &[b"sys_db_object", shape.name.as_bytes()]);
+        add(store, "sys_db_object", &[("sys_id", &id), ("name", shape.name), ("label", shape.name)]);
     }
     let modelled = SHAPES.iter().filter(|shape| !NEIGHBOURS.contains(&shape.name));
     let mut seen = BTreeSet::new();
@@ -40,13 +41,4 @@ pub fn fill(store: &mut Store, cast: &Cast, people: &People, seed: u64) {
             add(store, "sys_choice", &row);
         }
     }
-}
-
-/// GET /api/now/attachment: nothing is ever attached.
-pub fn attachments(vendor: &ServiceNow, call: &Call) -> Response {
-    vendor.signed_in(call, |_, _| {
-        let mut response = json(200, &serde_json::json!({ "result": [] }));
-        set_header(&mut response, "x-total-count", "0");
-        response
-    })
 }

@@ -294,6 +294,24 @@ const ATTACHMENT: Named = &[
     ("size_bytes", Kind::Whole),
     ("table_name", Kind::Text),
     ("table_sys_id", Kind::Text),
+    ("download_link", Kind::Text),
+];
+const TABLE: Named =
+    &[("name", Kind::Text), ("label", Kind::Text), ("super_class", Kind::Ref("sys_db_object"))];
+/// A tag, and its standing on a record.
+const LABEL: Named = &[
+    ("name", Kind::Text),
+    ("owner", Kind::Ref("sys_user")),
+    ("global", Kind::Truth),
+    ("active", Kind::Truth),
+];
+const LABEL_ENTRY: Named = &[
+    ("label", Kind::Ref("label")),
+    ("table", Kind::Text),
+    ("table_key", Kind::Text),
+    ("title", Kind::Text),
+    ("id_type", Kind::Text),
+    ("id_display", Kind::Text),
 ];
 const ITEM: Named = &[("name", Kind::Text), ("sys_class_name", Kind::Text)];
 const LOCATION: Named = &[("name", Kind::Text), ("country", Kind::Text)];
@@ -328,6 +346,9 @@ pub const SHAPES: &[Shape] = &[
     Shape { name: "sys_choice", parts: &[("sys_choice", CHOICE)], keys: &["element"] },
     Shape { name: "sys_user_grmember", parts: &[("sys_user_grmember", MEMBER)], keys: &["user"] },
     Shape { name: "sys_attachment", parts: &[("sys_attachment", ATTACHMENT)], keys: &["table_sys_id"] },
+    Shape { name: "sys_db_object", parts: &[("sys_db_object", TABLE)], keys: &["name"] },
+    Shape { name: "label", parts: &[("label", LABEL)], keys: &["name"] },
+    Shape { name: "label_entry", parts: &[("label_entry", LABEL_ENTRY)], keys: &["table_key"] },
     Shape { name: "cmdb_ci", parts: &[("cmdb_ci", ITEM)], keys: &["name"] },
     Shape { name: "cmn_department", parts: &[("cmn_department", ITEM)], keys: &["name"] },
     Shape { name: "problem", parts: &[("task", TASK), ("problem", &[])], keys: &["number"] },
@@ -339,6 +360,9 @@ pub const NEIGHBOURS: &[&str] = &[
     "sys_choice",
     "sys_user_grmember",
     "sys_attachment",
+    "sys_db_object",
+    "label",
+    "label_entry",
     "cmdb_ci",
     "cmn_department",
     "problem",

@@ -1,6 +1,7 @@
 //! ServiceNow as a client sees it, called in-process on stepped time: queries, writes, errors, paging,
 //! sign-in, batch, aggregates, rights.
 
+mod files;
 mod writes;
 
 use crate::tests::{call, control, stepped};
