@@ -3,7 +3,7 @@
 //! Must not know: what the questions mean; the desk answers them.
 
 use crate::desk::{Answer, Ask, Desk, Refusal};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,9 +37,7 @@ impl Socket {
             }
             std::fs::remove_file(path)?;
         }
-        let listener = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self { listener: bound_unseen(path)?, path: path.to_owned() })
     }
 
     /// Answers until `stop` turns true.
@@ -61,6 +59,24 @@ impl Socket {
             });
         }
     }
+}
+
+/// A socket is made with the permissions of the umask. So it is made in a directory that nobody else can enter, and moved
+/// to its place once it has its own.
+fn bound_unseen(path: &Path) -> std::io::Result<UnixListener> {
+    let mut hall = path.as_os_str().to_owned();
+    hall.push(".d");
+    let (hall, made) = (PathBuf::from(&hall), PathBuf::from(hall).join("s"));
+    // What a crash in the middle left behind.
+    let _ = std::fs::remove_dir_all(&hall);
+    std::fs::DirBuilder::new().mode(0o700).create(&hall)?;
+    let bound = UnixListener::bind(&made).and_then(|listener| {
+        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&made, path)?;
+        Ok(listener)
+    });
+    std::fs::remove_dir_all(&hall)?;
+    bound
 }
 
 impl Drop for Socket {

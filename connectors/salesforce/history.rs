@@ -182,7 +182,8 @@ impl Teller<'_> {
     fn actor(&self, row: &Value) -> Actor {
         let kind = text(row, "CreatedBy.UserType").to_ascii_lowercase();
         let portal = ["portal", "csp", "customersuccess", "partner", "guest"];
-        if text(row, "CreatedBy.Username").is_empty()
+        // A user whose name we may see but not the sign-in is somebody; one of whom nothing is told is nobody.
+        if [text(row, "CreatedBy.Username"), text(row, "CreatedBy.Name")].iter().all(|name| name.is_empty())
             || kind == "automatedprocess"
             || kind == "cloudintegrationuser"
         {

@@ -4,6 +4,7 @@
 
 use super::config::Table;
 use super::query::{is_sys_id, parse_stamp};
+use super::wire::Cell;
 use crate::{ConnectorError, Delivery, Hint, signature};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,16 +19,19 @@ pub const SIGNATURE_HEADER: &str = "x-dutyd-signature";
 const AGE_MAX_SECONDS: i64 = 300;
 const BODY_MAX: usize = 64 * 1024;
 
-/// The body that our business rule sends. Values are strings, as everywhere in this system; more keys may stand there.
+/// The body that our business rule sends. A rule that an administrator changed may send numbers, or values beside what is
+/// shown of them, or leave out all but the record's id; more keys may stand there.
 #[derive(Debug, Deserialize)]
 struct Ring {
-    table: String,
-    sys_id: String,
-    event_id: String,
     #[serde(default)]
-    sys_mod_count: Option<String>,
+    table: Cell,
+    sys_id: Cell,
     #[serde(default)]
-    sys_updated_on: Option<String>,
+    event_id: Cell,
+    #[serde(default)]
+    sys_mod_count: Cell,
+    #[serde(default)]
+    sys_updated_on: Cell,
 }
 
 /// Which record a delivery is about. Empty: a genuine delivery about a table that is not ours.
@@ -40,18 +44,20 @@ pub fn read(
 ) -> Result<Vec<Hint>, ConnectorError> {
     verify(secrets, delivery, now)?;
     let ring: Ring = serde_json::from_slice(&delivery.body).map_err(|error| unreadable(error.to_string()))?;
-    if !is_sys_id(&ring.sys_id) {
+    if !is_sys_id(&ring.sys_id.value) {
         return Err(unreadable("sys_id is not 32 hexadecimal digits"));
     }
-    if ring.event_id.is_empty() || ring.event_id.len() > 64 {
-        return Err(unreadable("event_id must have 1 to 64 characters"));
+    if ring.event_id.value.len() > 64 {
+        return Err(unreadable("event_id must have at most 64 characters"));
     }
-    if !tables.iter().any(|table| table.name() == ring.table) {
+    let table = &ring.table.value;
+    if !table.is_empty() && !tables.iter().any(|known| known.name() == table) {
         return Ok(Vec::new());
     }
     let revision = revision(&ring);
-    let key = CaseKey::new(source, ring.sys_id);
-    Ok(vec![Hint { key, revision, delivery_id: Some(ring.event_id) }])
+    let key = CaseKey::new(source, ring.sys_id.value);
+    let delivery_id = Some(ring.event_id.value).filter(|id| !id.is_empty());
+    Ok(vec![Hint { key, revision, delivery_id }])
 }
 
 fn verify(secrets: &[SecretString], delivery: &Delivery, now: Timestamp) -> Result<(), ConnectorError> {
@@ -84,8 +90,8 @@ fn sole_header<'a>(delivery: &'a Delivery, name: &str) -> Result<&'a str, Connec
 }
 
 fn revision(ring: &Ring) -> Option<Revision> {
-    let at = parse_stamp(ring.sys_updated_on.as_deref()?)?;
-    let count = ring.sys_mod_count.as_deref()?.parse().ok()?;
+    let at = parse_stamp(&ring.sys_updated_on.value)?;
+    let count = ring.sys_mod_count.value.parse().ok()?;
     Some(Revision { at_ms: at.as_millisecond(), count })
 }
 

@@ -46,6 +46,23 @@ async fn only_its_owner_may_open_the_socket() {
     let _socket = Socket::bind(&path).await.expect("a socket");
     let mode = std::fs::metadata(&path).expect("a socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    let left: Vec<_> = std::fs::read_dir(dir.path())
+        .expect("a list")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert_eq!(left, ["control.sock"], "nothing is left of how it was made");
+}
+
+#[tokio::test]
+async fn a_start_that_broke_off_half_way_hinders_nobody() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("control.sock");
+    std::fs::create_dir(dir.path().join("control.sock.d")).expect("a directory");
+    drop(UnixListener::bind(dir.path().join("control.sock.d/s")).expect("a socket"));
+    let socket = Socket::bind(&path).await.expect("a socket");
+    assert!(tokio::net::UnixStream::connect(&path).await.is_ok(), "it can be reached at its place");
+    drop(socket);
+    assert!(!path.exists());
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ mod reliability;
 mod rig;
 mod run;
 mod sabotage;
+mod salesforce;
 mod sample;
 mod security;
 mod servicenow;

@@ -505,6 +505,41 @@ async fn a_case_that_joins_a_group_is_judged_by_what_the_group_knows(make: MakeS
     assert_eq!(woken[0].around.customer.map(|facts| facts.urgent), Some(1));
 }
 
+/// Its first judgement comes before the store knows what it is linked to.
+async fn a_case_is_judged_again_once_its_links_are_known(make: MakeStore) {
+    let bed = Bed::new(make).await;
+    let lease = bed.lease().await;
+    let linked = |case: &DueCase, to: &[&str]| {
+        let links = to.iter().map(|id| key(id)).collect();
+        OutcomeCommit { links, ..outcome(case) }
+    };
+    let woken = async || {
+        let cases = due(bed.store(), start()).await;
+        let told: Vec<_> =
+            cases.iter().map(|case| format!("{} knows {}", case.key.id, case.around.linked.len())).collect();
+        let quiet = cases.iter().map(|case| OutcomeCommit { state: None, ..outcome(case) }).collect();
+        commit(bed.store(), quiet, start()).await;
+        told
+    };
+    bed.page(&lease, &[("b", 1)], true).await.expect("saved");
+    let b = due(bed.store(), start()).await.remove(0);
+    commit(bed.store(), vec![linked(&b, &["unknown"])], start()).await;
+    assert_eq!(woken().await, Vec::<String>::new(), "the linked case is not known yet");
+    bed.page(&lease, &[("a", 1)], true).await.expect("saved");
+    let a = due(bed.store(), start()).await.remove(0);
+    commit(bed.store(), vec![linked(&a, &["b"])], start()).await;
+    assert_eq!(woken().await, ["a knows 1"]);
+    bed.page(&lease, &[("a", 2)], true).await.expect("saved");
+    let a = due(bed.store(), start()).await.remove(0);
+    commit(bed.store(), vec![linked(&a, &["b"])], start()).await;
+    assert_eq!(woken().await, Vec::<String>::new(), "nothing new is linked");
+    bed.page(&lease, &[("a", 3)], true).await.expect("saved");
+    let a = due(bed.store(), start()).await.remove(0);
+    commit(bed.store(), vec![linked(&a, &[])], start()).await;
+    bed.page(&lease, &[("a", 4)], true).await.expect("saved");
+    assert_eq!(woken().await, ["a knows 0"], "a link that was taken off is gone");
+}
+
 async fn a_large_group_is_woken_in_slices_and_a_small_one_does_not_wait(make: MakeStore) {
     const MEMBERS: usize = 10_000;
     let bed = Bed::new(make).await;
@@ -723,6 +758,7 @@ async fn exercise(make: MakeStore) {
     a_paused_source_sends_nothing(make).await;
     a_changed_fact_wakes_only_the_members_that_read_it(make).await;
     a_case_that_joins_a_group_is_judged_by_what_the_group_knows(make).await;
+    a_case_is_judged_again_once_its_links_are_known(make).await;
     a_large_group_is_woken_in_slices_and_a_small_one_does_not_wait(make).await;
     a_new_policy_makes_open_cases_due_nearest_deadline_first(make).await;
     missed_webhooks_are_counted_and_late_ones_are_not(make).await;

@@ -169,3 +169,52 @@ fn a_field_that_may_not_be_read_is_left_out_of_the_question() {
     let asked = columns(&config, &["Region__c".to_owned()]);
     assert!(!asked.contains(&"Region__c".to_owned()) && asked.contains(&"Account.Tier__c".to_owned()));
 }
+
+/// Rows as orgs were seen to answer them: users shown as the common ground `Name`, history of fields that nobody mapped,
+/// a second row for a derived field, values that are no texts, objects and lists where a text is expected.
+#[test]
+fn rows_in_the_shapes_of_real_orgs_are_read_without_loss() {
+    let by = |name: &str| json!({ "attributes": { "type": "Name", "url": "/services/data/v58.0/sobjects/User/0058" }, "Name": name });
+    let row = |nth: u32, field: &str, kind: &str, old: Value, new: Value, at: &str| {
+        json!({ "attributes": { "type": "CaseHistory" }, "Id": format!("017VA0000000{nth:03}YAA"), "CaseId": "500dz0000000001AAA",
+                "Field": field, "DataType": kind, "OldValue": old, "NewValue": new,
+                "CreatedDate": format!("2026-03-02T{at}.000+0000"), "CreatedBy": by("Sam System") })
+    };
+    let change = read(|recorded| {
+        let case = &mut recorded["case"];
+        case["Status"] = json!("In Progress");
+        case["Priority"] = json!("P4-CT");
+        case["Unknown_Address__c"] = json!({ "city": "Ulm", "latitude": null });
+        case["Skills__c"] = json!("Sanitation;Amendment");
+        case["Tasks"] = Value::Null;
+        case["Histories"] = json!({ "totalSize": 0, "done": true, "records": [] });
+        recorded["history"] = json!([
+            row(1, "created", "Text", Value::Null, Value::Null, "08:00:00"),
+            row(2, "Status", "DynamicEnum", json!("New"), json!("Closed"), "08:10:00"),
+            row(3, "Closed_By__c", "Text", Value::Null, json!("Sam System"), "08:10:00"),
+            row(4, "Status", "DynamicEnum", json!("Closed"), json!("In Progress"), "08:20:00"),
+            row(5, "IsEscalated", "Boolean", json!(false), json!(true), "08:21:00"),
+            row(6, "Amount__c", "Double", json!(1.5), json!({ "odd": 1 }), "08:22:00"),
+        ]);
+        recorded["comments"] = json!([{ "Id": "00aVA0000000001YAA", "ParentId": "500dz0000000001AAA", "IsPublished": true,
+            "CommentBody": null, "CreatedDate": "2026-03-02T08:30:00.000Z", "CreatedBy": by("Sam System") }]);
+        recorded["mails"] = json!([{ "Id": "02sVA0000000001YAA", "ParentId": "500dz0000000001AAA", "Incoming": true,
+            "Subject": null, "TextBody": null, "HtmlBody": "<p>hi</p>", "MessageDate": null,
+            "CreatedDate": "2026-03-02T08:40:00.000+0000", "CreatedBy": null }]);
+    })
+    .unwrap();
+    assert_eq!((change.case.status_raw.as_str(), change.case.status), ("In Progress", Status::Open));
+    assert_eq!((change.case.priority_raw.as_str(), change.case.priority), ("P4-CT", Some(Priority(4))));
+    let told: Vec<(&str, Actor, Option<&str>)> =
+        change.events.iter().map(|event| (event.id.as_str(), event.actor, event.by.as_deref())).collect();
+    let sam = Some("Sam System");
+    for wanted in [
+        ("017VA0000000002YAA", Actor::Agent, sam),
+        ("017VA0000000004YAA", Actor::Agent, sam),
+        ("00aVA0000000001YAA", Actor::Agent, sam),
+        ("02sVA0000000001YAA", Actor::Customer, None),
+    ] {
+        assert!(told.contains(&wanted), "{wanted:?}: {told:?}");
+    }
+    assert_eq!(told.len(), 5, "rows of fields that nobody mapped tell nothing: {told:?}");
+}

@@ -4,6 +4,7 @@ use super::super::Table;
 use super::super::hook::read;
 use super::instant;
 use crate::{ConnectorError, Delivery, Hint};
+use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 
 const BODY: &str = r#"{"table":"incident","sys_id":"0a000000000000000000000000000001","number":"INC0010001","sys_mod_count":"9","sys_updated_on":"2026-01-05 13:30:00","sys_updated_by":"ann.lee","event_id":"e1"}"#;
@@ -66,4 +67,53 @@ fn whatever_is_not_genuine_and_fresh_is_refused() {
     }
     let none = check(&delivery(SIGNED_AT, SIGNATURE, BODY), &[Table::Incident], &[], now);
     assert_eq!(none, Err(401), "without a secret nothing is genuine");
+}
+
+/// Bodies as rules of administrators send them: numbers, values beside what is shown, the whole record, the id alone.
+#[test]
+fn bodies_of_changed_rules_are_understood_as_far_as_they_go() {
+    let sys_id = "0a000000000000000000000000000001";
+    let signed = |body: &str| {
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"a long random text").unwrap();
+        mac.update(format!("{SIGNED_AT}.{body}").as_bytes());
+        let mac = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, mac.finalize().into_bytes());
+        check(
+            &delivery(SIGNED_AT, &format!("sha256={mac}"), body),
+            &[Table::Incident],
+            &["a long random text"],
+            instant("2026-01-05T13:30:00Z"),
+        )
+    };
+    for (body, delivery_id, count) in [
+        (format!(r#"{{"sys_id":"{sys_id}"}}"#), None, None),
+        (
+            format!(r#"{{"sys_id":"{sys_id}","number":"INC1","impact":"2","state":"1","caller":null}}"#),
+            None,
+            None,
+        ),
+        (
+            format!(
+                r#"{{"table":"incident","sys_id":"{sys_id}","sys_mod_count":9,"sys_updated_on":"2026-01-05 13:30:00","event_id":"e"}}"#
+            ),
+            Some("e"),
+            Some(9),
+        ),
+        (
+            format!(
+                r#"{{"sys_id":{{"value":"{sys_id}","display_value":"{sys_id}"}},"sys_mod_count":{{"value":"4","display_value":"4"}},"sys_updated_on":{{"value":"2026-01-05 13:30:00","display_value":"05/01/2026 14:30"}},"sys_class_name":"incident","previous":{{"state":"1"}},"watch_list":["a"]}}"#
+            ),
+            None,
+            Some(4),
+        ),
+    ] {
+        let hints = signed(&body).unwrap();
+        let [hint] = &hints[..] else { panic!("{hints:?}") };
+        assert_eq!((hint.key.id.as_str(), hint.delivery_id.as_deref()), (sys_id, delivery_id), "{body}");
+        assert_eq!(hint.revision.map(|revision| revision.count), count, "{body}");
+    }
+    for body in
+        [r#"{"number":"INC1"}"#, r#"{"sys_id":""}"#, r#"[]"#, "null", "sys_id=1", r#"{"sys_id":["a"]}"#]
+    {
+        assert_eq!(signed(body), Err(400), "{body}");
+    }
 }

@@ -211,3 +211,37 @@ fn every_column_that_is_read_is_asked_for_once() {
     }
     assert!(asked.iter().all(|name| super::super::query::is_field(name)));
 }
+
+/// Records as instances were seen to answer them: references as links without a shown value, references to nothing, domains
+/// that are no ids, columns of plug-ins, missing shown values, counts that are empty, durations as instants.
+#[test]
+fn records_in_the_shapes_of_real_instances_are_read_without_loss() {
+    let link = |table: &str, id: &str| json!({ "link": format!("https://dev1.service-now.com/api/now/table/{table}/{id}"), "value": id });
+    let user = "5137153cc611227c000bbd1bd8cd2007";
+    let edits = json!({
+        "assigned_to": link("sys_user", user), "caller_id": link("sys_user", user), "company": "",
+        "assignment_group": link("sys_user_group", "287ebd7da9fe198100f92cc8d1d2154e"),
+        "sys_domain": { "link": "https://dev1.service-now.com/api/now/table/sys_user_group/global", "value": "global" },
+        "state": "7", "hold_reason": "", "closed_at": "2026-01-05 13:00:00", "resolved_at": "",
+        "sys_mod_count": "15", "reassignment_count": "", "business_duration": "1970-01-01 08:00:00",
+        "calendar_stc": "102197", "universal_request": "", "task_effective_number": "INC0010001",
+        "sys_tags": "", "comments_and_work_notes": "", "u_custom_field_test": "NYC", "knowledge": false, "order": null,
+    });
+    let case = read(&configured(), edits, "[]", "[]").unwrap().case;
+    let id = |party: &Option<dutyd_core::case::Party>| {
+        party.as_ref().map(|party| (party.id.clone(), party.name.clone()))
+    };
+    assert_eq!(
+        id(&case.owner),
+        Some((user.to_owned(), user.to_owned())),
+        "without a shown value the id stands for it"
+    );
+    assert_eq!(id(&case.team).map(|(id, _)| id).as_deref(), Some("287ebd7da9fe198100f92cc8d1d2154e"));
+    assert_eq!((case.customer, case.status), (None, Status::Closed));
+    assert_eq!(case.resolved_at, Some(instant("2026-01-05T13:00:00Z")));
+    assert_eq!(case.revision.count, 15);
+    let bare = json!({ "priority": "4", "state": "-5", "hold_reason": "", "sys_mod_count": "", "opened_at": "", "number": "" });
+    let case = read(&configured(), bare, "[]", "[]").unwrap().case;
+    assert_eq!((case.status, case.status_raw.as_str()), (Status::Open, "-5"), "a code of the customer's own");
+    assert_eq!((case.number.as_str(), case.revision.count), ("0a000000000000000000000000000001", 0));
+}

@@ -10,6 +10,7 @@ use dutyd_core::around::{Around, Contribution, GroupFacts, GroupKind, LinkedCase
 use dutyd_core::case::{CaseKey, Status};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeSet;
 
 /// Members made due by one slice.
 const SLICE_MAX: usize = 256;
@@ -163,6 +164,13 @@ pub fn around(db: &Connection, case: i64) -> Result<Around> {
     Ok(around)
 }
 
+fn links(db: &Connection, case: i64) -> Result<BTreeSet<CaseKey>> {
+    let mut statement = db.prepare_cached("SELECT source, vendor_id FROM link WHERE case_id = ?1")?;
+    let rows = statement
+        .query_map([case], |row| Ok(CaseKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    Ok(rows.collect::<std::result::Result<_, _>>()?)
+}
+
 fn linked(db: &Connection, case: i64) -> Result<Vec<LinkedCase>> {
     let mut statement = db.prepare_cached(
         "SELECT link.source, link.vendor_id, cases.number, cases.status, cases.moved_at FROM link
@@ -184,7 +192,8 @@ fn linked(db: &Connection, case: i64) -> Result<Vec<LinkedCase>> {
     Ok(linked)
 }
 
-/// Notes the case's links, and makes due the cases that link to it if it moved.
+/// Notes the case's links, and makes due the cases that link to it if it moved, and the case itself if it has a link
+/// that it was judged without.
 pub fn link(
     db: &Connection,
     outcome: &OutcomeCommit,
@@ -192,12 +201,21 @@ pub fn link(
     moved: bool,
     now: Timestamp,
 ) -> Result<()> {
-    if !is_new {
-        db.prepare_cached("DELETE FROM link WHERE case_id = ?1")?.execute([outcome.case])?;
+    let before = if is_new { BTreeSet::new() } else { links(db, outcome.case)? };
+    let after: BTreeSet<CaseKey> = outcome.links.iter().take(LINKS_MAX).cloned().collect();
+    for gone in before.difference(&after) {
+        db.prepare_cached("DELETE FROM link WHERE case_id = ?1 AND source = ?2 AND vendor_id = ?3")?
+            .execute(params![outcome.case, gone.source, gone.id])?;
     }
-    for to in outcome.links.iter().take(LINKS_MAX) {
+    let new: Vec<&CaseKey> = after.difference(&before).collect();
+    for to in &new {
         db.prepare_cached("INSERT INTO link VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
             .execute(params![outcome.case, to.source, to.id])?;
+    }
+    // A linked case that nobody knows yet makes its linkers due once it is judged.
+    if outcome.open && !new.is_empty() && linked(db, outcome.case)?.iter().any(|one| new.contains(&&one.key))
+    {
+        wake(db, outcome.case, now)?;
     }
     if moved {
         let linkers: Vec<i64> = db
