@@ -1,14 +1,14 @@
 //! The connector: what stands behind each verb of the contract.
 
-use super::VENDOR;
 use super::client::Question;
 use super::config::{Config, SignInConfig};
 use super::scan::{Scan, Stream};
 use super::wire::{self, Found};
+use super::{VENDOR, sample};
 use crate::transport::{SignIn, TokenForm};
 use crate::{
     Applied, Budget, BuildError, Connector, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity,
-    Lane, Page, Profile, Response, Secrets,
+    Lane, Page, Profile, Response, Sample, Secrets,
 };
 use async_trait::async_trait;
 use dutyd_core::action::{Action, Receipt};
@@ -167,6 +167,10 @@ impl Connector for Salesforce {
     /// This source is polled; whatever knocks is refused.
     fn hints(&self, _delivery: &Delivery, _now: Timestamp) -> Result<Vec<Hint>, ConnectorError> {
         Err(ConnectorError::Refused { status: 404, reason: "this source has no webhook".to_owned() })
+    }
+
+    fn sample(&self, documents: &[&[u8]], now: Timestamp) -> Result<Sample, ConnectorError> {
+        sample::read(self, documents, now)
     }
 
     fn budget(&self, response: &Response) -> Option<Budget> {

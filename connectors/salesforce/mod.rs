@@ -28,6 +28,7 @@ mod connector;
 mod fetch;
 mod history;
 mod normalize;
+mod sample;
 mod scan;
 mod setup;
 mod soql;

@@ -3,11 +3,11 @@
 use super::config::{Config, SignInConfig};
 use super::scan::Scan;
 use super::wire::{self, Problem};
-use super::{VENDOR, hook};
+use super::{VENDOR, hook, sample};
 use crate::transport::{SignIn, TokenForm};
 use crate::{
     Applied, Budget, BuildError, Connector, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity,
-    Lane, Page, Profile, Response, Secrets,
+    Lane, Page, Profile, Response, Sample, Secrets,
 };
 use async_trait::async_trait;
 use dutyd_core::action::{Action, Receipt};
@@ -120,6 +120,10 @@ impl Connector for ServiceNow {
 
     fn hints(&self, delivery: &Delivery, now: Timestamp) -> Result<Vec<Hint>, ConnectorError> {
         hook::read(&self.source, &self.config.tables, &self.webhook_secrets, delivery, now)
+    }
+
+    fn sample(&self, documents: &[&[u8]], now: Timestamp) -> Result<Sample, ConnectorError> {
+        sample::read(self, documents, now)
     }
 
     fn budget(&self, response: &Response) -> Option<Budget> {

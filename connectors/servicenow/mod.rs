@@ -29,6 +29,7 @@ mod hook;
 mod normalize;
 mod paging;
 mod query;
+mod sample;
 mod scan;
 mod setup;
 #[cfg(test)]

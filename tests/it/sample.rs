@@ -185,3 +185,114 @@ fn a_record_that_cannot_be_read_is_told_and_does_not_hide_the_others() {
         assert!(text.contains(part), "{part:?} in {text}");
     }
 }
+
+/// The id with the three characters behind it that make it independent of case.
+fn org_id(short: &str) -> String {
+    format!("{short}AAA")
+}
+
+#[test]
+fn answers_of_salesforce_are_read_together_wherever_the_rows_stand() {
+    let by = |name: &str| json!({ "attributes": { "type": "Name" }, "Name": name });
+    let case = org_id("500dz0000000001");
+    let history = |nth: u32, field: &str, old: Value, new: Value| {
+        json!({ "attributes": { "type": "CaseHistory" }, "Id": org_id(&format!("017dz000000000{nth}")), "Field": field,
+                "DataType": "DynamicEnum", "OldValue": old, "NewValue": new,
+                "CreatedDate": format!("2026-03-02T08:0{nth}:00.000+0000"), "CreatedBy": by("Ann Agent") })
+    };
+    // A narrow question: no stamp, no closedness; histories inside, as a child query answers them.
+    let page = json!({ "totalSize": 1, "done": true, "records": [{
+        "attributes": { "type": "Case", "url": format!("/services/data/v58.0/sobjects/Case/{case}") }, "Id": case,
+        "CaseNumber": "04646338", "Status": "In Progress", "Priority": "P4-CT", "CreatedDate": "2026-03-02T08:00:00.000+0000",
+        "LastModifiedDate": "2026-03-02T09:00:00.000+0000", "Contact": null, "Tasks": null,
+        "Histories": { "totalSize": 3, "done": true, "records": [
+            history(1, "created", Value::Null, Value::Null), history(2, "Status", json!("New"), json!("In Progress")),
+            history(3, "Closed_By__c", Value::Null, json!("Ann")),
+        ] },
+    }] });
+    let comment = json!({ "attributes": { "type": "CaseComment" }, "Id": org_id("00adz0000000001"), "ParentId": case,
+        "IsPublished": false, "CommentBody": "looked at it", "CreatedDate": "2026-03-02T08:10:00.000+0000", "CreatedBy": by("Ann Agent") });
+    let composite = json!({ "compositeResponse": [
+        { "body": { "totalSize": 1, "done": true, "records": [comment] }, "httpHeaders": {}, "httpStatusCode": 200, "referenceId": "a" },
+        { "body": [{ "errorCode": "INVALID_FIELD", "message": "No such column" }], "httpHeaders": {}, "httpStatusCode": 400, "referenceId": "b" },
+        { "body": null, "httpHeaders": {}, "httpStatusCode": 204, "referenceId": "c" },
+    ] });
+    let foreign = json!({ "attributes": { "type": "EmailMessage" }, "Id": org_id("02sdz0000000001"), "ParentId": org_id("500dz0000000009"),
+        "Incoming": true, "Subject": "Re", "CreatedDate": "2026-03-02T08:20:00.000+0000", "FromName": "Carl" });
+    let event = json!({ "schema": "x", "payload": { "Priority": "High", "ChangeEventHeader": { "entityName": "Case",
+        "recordIds": [case], "changeType": "UPDATE", "changedFields": ["Priority"] } }, "event": { "replayId": 1 } });
+    let read = read(
+        "salesforce",
+        &[
+            page,
+            composite,
+            foreign,
+            event,
+            json!({ "records": [{ "attributes": { "type": "Task" }, "Id": "x" }] }),
+        ],
+    );
+    let change = &read["changes"][0];
+    let told_case = &change["case"];
+    assert_eq!(
+        (&told_case["number"], &told_case["status"], &told_case["priority"]),
+        (&json!("04646338"), &json!("open"), &json!(4))
+    );
+    assert_eq!(told(&change["events"]), ["created by vendor", "status_changed by agent", "replied by agent"]);
+    assert_eq!(told(&read["loose_events"][org_id("500dz0000000009")]), ["replied by customer"]);
+    assert_eq!(
+        read["passed_over"],
+        json!({ "Task": 1, "change event UPDATE": 1, "error INVALID_FIELD": 1, "history of Closed_By__c": 1 })
+    );
+    assert_eq!(read["quarantined"], json!([]));
+}
+
+#[test]
+fn answers_of_servicenow_and_bodies_of_its_rules_are_read_together() {
+    let id = "1c741bd70b2322007518478d83673af3";
+    let link = |table: &str| {
+        json!({ "link": format!("https://dev1.service-now.com/api/now/table/{table}/5137153cc611227c000bbd1bd8cd2007"),
+        "value": "5137153cc611227c000bbd1bd8cd2007" })
+    };
+    let record = json!({ "result": [{
+        "sys_id": id, "number": "INC0000060", "sys_class_name": "incident", "state": "7", "priority": "3", "active": "false",
+        "short_description": "Unable to connect to email", "assigned_to": link("sys_user"), "caller_id": link("sys_user"),
+        "opened_at": "2026-03-02 08:00:00", "sys_created_on": "2026-03-02 08:00:00", "sys_updated_on": "2026-03-02 10:00:00",
+        "resolved_at": "2026-03-02 09:30:00", "closed_at": "2026-03-02 10:00:00", "sys_mod_count": "15", "hold_reason": "",
+        "business_duration": "1970-01-01 08:00:00", "sys_domain": { "link": "x", "value": "global" }, "sys_created_by": "employee",
+    }] });
+    let journal = json!({ "result": [
+        { "sys_id": "a1", "name": "incident", "element": "comments", "element_id": id, "value": "Any news?",
+          "sys_created_on": "2026-03-02 08:30:00", "sys_created_by": "guest", "sys_tags": "" },
+        { "sys_id": "a2", "name": "incident", "element": "work_notes", "element_id": id, "value": "looked",
+          "sys_created_on": "2026-03-02 08:40:00", "sys_created_by": "ann" },
+        { "sys_id": "a3", "element": "comments", "element_id": id, "value": "x", "sys_created_on": "today" },
+    ] });
+    let sla = json!({ "result": { "sys_id": "b1", "task": link("task"), "sla": link("contract_sla"), "stage": "in_progress" } });
+    let denied = json!({ "error": { "message": "User Not Authenticated", "detail": "Required to provide Auth information" }, "status": "failure" });
+    let read = read("servicenow", &[record, journal, sla, denied]);
+    assert_eq!(read["documents"][0], json!({ "holds": "1 incident", "rings_for": [] }));
+    let change = &read["changes"][0];
+    let case = &change["case"];
+    assert_eq!(
+        (&case["number"], &case["status"], &case["priority"]),
+        (&json!("INC0000060"), &json!("closed"), &json!(3))
+    );
+    assert_eq!(told(&change["events"]), ["created by agent", "replied by customer", "replied by agent"]);
+    assert_eq!(read["passed_over"], json!({ "error: User Not Authenticated": 1, "task_sla": 1 }));
+    assert_eq!(read["quarantined"][0]["id"], "a3");
+
+    let ring = json!({ "number": "INC1", "opened_at": "2026-03-02 08:00:00", "impact": "2", "sys_id": id, "state": "On Hold",
+        "priority": "2 - High", "short_description": "x" });
+    let rung = read_one("servicenow", ring);
+    assert_eq!(rung["documents"][0], json!({ "holds": "1 incident", "rings_for": [id] }));
+    assert_eq!(
+        (&rung["changes"][0]["case"]["status"], &rung["changes"][0]["case"]["priority"]),
+        (&json!("on_hold"), &json!(2))
+    );
+    let bare = read_one("servicenow", json!({ "table": "incident", "sys_id": id, "event_id": "e" }));
+    assert_eq!(bare["documents"][0], json!({ "holds": "webhook of a business rule", "rings_for": [id] }));
+}
+
+fn read_one(vendor: &str, document: Value) -> Value {
+    read(vendor, &[document])
+}

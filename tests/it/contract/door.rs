@@ -6,9 +6,9 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use dutyd_connectors::transport::{SignIn, TokenForm};
-use dutyd_connectors::{Method, Request, Response, Transport, TransportError};
+use dutyd_connectors::{Connector, Method, Request, Response, Transport, TransportError};
 use secrecy::ExposeSecret;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 
 /// Changes the body of an answer to a path on its way to the connector.
@@ -21,11 +21,20 @@ pub struct Door {
     sign_in: SignIn,
     token: Mutex<Option<String>>,
     pub spoil: Mutex<Option<Spoil>>,
+    /// Whether a new session would cure an answer.
+    over: Box<dyn Fn(&Response) -> bool + Send + Sync>,
 }
 
 impl Door {
     pub fn new(router: Router, host: String, sign_in: SignIn) -> Self {
-        Self { router, host, sign_in, token: Mutex::new(None), spoil: Mutex::new(None) }
+        let over = Box::new(|answer: &Response| answer.status == 401);
+        Self { router, host, sign_in, token: Mutex::new(None), spoil: Mutex::new(None), over }
+    }
+
+    /// The same, but the connector says when a session is over.
+    pub fn judged_by(self, connector: &Arc<dyn Connector>) -> Self {
+        let judge = connector.clone();
+        Self { over: Box::new(move |answer| judge.session_is_over(answer)), ..self }
     }
 
     /// One request and its answer, without a socket.
@@ -144,7 +153,7 @@ impl Transport for Door {
         let renewable = matches!(self.sign_in, SignIn::TokenForm(_) | SignIn::JwtBearer { .. });
         // Twice: a token may run out and the hostile sandbox take the next one back.
         for _ in 0..2 {
-            if answer.status == 401 && renewable {
+            if renewable && (self.over)(&answer) {
                 let authorization = self.authorization(true).await?;
                 answer = self.carry(&request, authorization.as_deref()).await?;
             }

@@ -10,6 +10,7 @@ use dutyd_sandbox::{Options, Sandbox};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tower::ServiceExt;
 
 pub const SOURCE: &str = "here";
@@ -22,7 +23,7 @@ const PAGES_MAX: usize = 3_000;
 pub struct World {
     pub subject: &'static Subject,
     pub sandbox: Sandbox,
-    pub connector: Box<dyn Connector>,
+    pub connector: Arc<dyn Connector>,
     pub door: Door,
 }
 
@@ -66,11 +67,12 @@ impl World {
         let mut endpoints = sandbox.inner.endpoints()[subject.vendor].clone();
         (setting.endpoints)(&mut endpoints);
         let (config, secrets) = (subject.source)(&endpoints, setting.page_size);
-        let connector = build(SOURCE, &config, &secrets).expect("the connector is built");
+        let connector: Arc<dyn Connector> =
+            build(SOURCE, &config, &secrets).expect("the connector is built").into();
         let profile = connector.profile();
         let router = sandbox.router(subject.vendor).expect("the vendor is there");
         let host = profile.origin.host_str().unwrap_or_default().to_owned();
-        let door = Door::new(router, host, profile.sign_in.clone());
+        let door = Door::new(router, host, profile.sign_in.clone()).judged_by(&connector);
         Self { subject, sandbox, connector, door }
     }
 
