@@ -39,15 +39,21 @@ impl Jira {
         Ok(Identity { account, time_zone: me.time_zone, findings, ..Identity::default() })
     }
 
-    /// Which of `keys` (separated by commas) are granted, in a project or somewhere.
+    /// Which permissions are granted, in a project or somewhere. Vendor: Cloud wants to be told which ones are meant; Data
+    /// Center has no such parameter and tells of all.
     pub(super) async fn granted(
         &self,
         cx: &Ctx<'_>,
         keys: &str,
         project: Option<&str>,
     ) -> Result<BTreeSet<String>, ConnectorError> {
-        let within = project.map(|key| format!("&projectKey={key}")).unwrap_or_default();
-        let path = self.path(&format!("mypermissions?permissions={keys}{within}"));
+        let meant = (self.config.flavour == Flavour::Cloud).then(|| format!("permissions={keys}"));
+        let within = project.map(|key| format!("projectKey={key}"));
+        let query: Vec<String> = meant.into_iter().chain(within).collect();
+        let path = match query.join("&").as_str() {
+            "" => self.path("mypermissions"),
+            query => self.path(&format!("mypermissions?{query}")),
+        };
         let answer: Value = self.get(cx, path, "permissions").await?;
         let permissions = answer.get("permissions").and_then(Value::as_object).into_iter().flatten();
         let have = permissions.filter(|(_, entry)| entry.get("havePermission") == Some(&Value::Bool(true)));

@@ -110,6 +110,10 @@ impl Pile {
     }
 
     fn issue(&mut self, record: Value) {
+        if record["fields"]["status"].is_null() {
+            // A row of a search that asked for less: the daemon would read the issue by its id.
+            return self.out.pass_over("issue without its status");
+        }
         if let Some(issue) = self.readable::<Issue>(record) {
             self.issues.insert(issue.id.clone(), issue);
         }
@@ -120,7 +124,8 @@ impl Pile {
         let id = issue_ids(&body).into_iter().next().unwrap_or_else(|| NO_CASE.to_owned());
         let changelog = body["changelog"].take();
         if changelog["items"].is_array() {
-            let history = json!({ "id": changelog["id"], "items": changelog["items"],
+            let number = [&changelog["id"], &body["timestamp"]].into_iter().find(|one| !one.is_null());
+            let history = json!({ "id": number, "items": changelog["items"],
                 "created": body["timestamp"], "author": body["user"] });
             self.record("histories", &id, history);
         }

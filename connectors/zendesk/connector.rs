@@ -450,7 +450,8 @@ impl Zendesk {
         if row.status == "closed" && !caught_up && !self.config.history_of_closed {
             let ticket: Ticket = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
             if !is_merged(&ticket) && self.in_scope(&ticket) {
-                let solved_at = solved.get(&row.id).copied().flatten();
+                let within = ticket.metric_set.as_ref().and_then(|set| set.solved_at);
+                let solved_at = within.or_else(|| solved.get(&row.id).copied().flatten());
                 return Ok((generated, Item::Change(Box::new(lens.snapshot(&ticket, solved_at)?))));
             }
         }

@@ -6,6 +6,7 @@ use super::bearings::resolve;
 use super::connector::Zendesk;
 use super::normalize::{Directory, Lens};
 use super::sample_event;
+use super::timeline::opens;
 use super::wire::{self, Audit, FieldDefinition, Ticket, User};
 use crate::sample::{NO_CASE, Sample, Taken, counted, json_of};
 use crate::{ConnectorError, Quarantined};
@@ -191,9 +192,14 @@ impl Pile {
         }
         for (id, ticket) in &self.tickets {
             let audits = self.audits.remove(&Some(*id)).unwrap_or_default();
+            if ticket.status == "deleted" {
+                self.out.pass_over("deleted ticket");
+                continue;
+            }
             match lens.change(ticket, &audits, false) {
                 Ok(mut change) => {
-                    let solved_at = self.solved.get(id).copied().flatten();
+                    let within = ticket.metric_set.as_ref().and_then(|set| set.solved_at);
+                    let solved_at = within.or_else(|| self.solved.get(id).copied().flatten());
                     change.case.resolved_at =
                         change.case.resolved_at.or(solved_at.filter(|_| !change.case.status.is_open()));
                     self.out.changes.push(change);
@@ -210,8 +216,9 @@ impl Pile {
                 "id": id.unwrap_or_default(), "status": "open", "created_at": at, "updated_at": at,
             });
             let Ok(ticket) = serde_json::from_value::<Ticket>(absent) else { continue };
-            // The first one would be the creation of a ticket that we did not see.
-            let events = lens.history(&ticket, &audits).events.into_iter().skip(1).collect();
+            // Without the opening audit, the creation is nothing that the documents tell.
+            let unseen = usize::from(!audits.iter().any(opens));
+            let events = lens.history(&ticket, &audits).events.into_iter().skip(unseen).collect();
             self.out.loose_events.insert(id.map_or(NO_CASE.to_owned(), |id| id.to_string()), events);
         }
         self.out

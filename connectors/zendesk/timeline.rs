@@ -41,8 +41,7 @@ impl Lens<'_> {
         let mut history =
             History { events: vec![self.created(ticket)], notes: Vec::new(), texts: Vec::new() };
         for audit in audits {
-            // Vendor: the first audit is the one with `Create` events; its comment is the ticket's description.
-            let opening = audit.events.iter().any(|event| event.kind == "Create");
+            let opening = opens(audit);
             for event in &audit.events {
                 if opening && event.kind == "Comment" {
                     let text = [ticket.subject.clone(), text_of(&event.body)].into_iter().flatten();
@@ -207,6 +206,11 @@ impl History {
             }
         }
     }
+}
+
+/// Vendor: the first audit is the one with `Create` events; its comment is the ticket's description.
+pub fn opens(audit: &Audit) -> bool {
+    audit.events.iter().any(|event| event.kind == "Create")
 }
 
 /// The id of a ticket's creation in our timeline, which no audit needs to be read for.

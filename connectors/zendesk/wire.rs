@@ -86,6 +86,9 @@ pub struct Ticket {
     pub generated_timestamp: Option<i64>,
     pub due_at: Option<Timestamp>,
     pub via: Option<Via>,
+    /// Vendor: with `include=metric_sets` the measures stand within each ticket; older answers have them beside the tickets.
+    #[serde(default)]
+    pub metric_set: Option<MetricSet>,
 }
 
 impl Ticket {
@@ -168,6 +171,7 @@ pub struct OrganizationPage {
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct MetricSet {
+    #[serde(default)]
     pub ticket_id: u64,
     #[serde(default)]
     pub solved_at: Option<Timestamp>,

@@ -73,6 +73,39 @@ fn answers_of_zendesk_are_read_together_and_what_means_nothing_is_named() {
     ];
     assert_eq!(told(&read["changes"][0]["events"]), expected);
     assert_eq!(read["passed_over"], json!({ "audit event Notification": 1, "change of subject": 1 }));
+
+    // Audits alone: the first one tells the creation, whose comment is the description.
+    let opening = audit(
+        5,
+        0,
+        21,
+        json!([{ "id": 20, "type": "Comment", "public": true, "body": "It is down", "author_id": 21 },
+        { "id": 21, "type": "Create", "field_name": "status", "value": "open" }]),
+    );
+    let alone = self::read("zendesk", &[json!({ "audits": [opening] })]);
+    assert_eq!(told(&alone["loose_events"]["35"]), ["created by customer"]);
+}
+
+#[test]
+fn rows_that_tell_too_little_of_a_case_are_named_and_spoil_nothing() {
+    let mut deleted = ticket(36);
+    deleted["status"] = json!("deleted");
+    let read = |vendor, document| self::read(vendor, &[document]);
+    let export = read(
+        "zendesk",
+        json!({ "tickets": [deleted, ticket(35)], "after_cursor": "x", "end_of_stream": true }),
+    );
+    assert_eq!(export["passed_over"], json!({ "deleted ticket": 1 }));
+    assert_eq!(
+        (&export["changes"][0]["case"]["number"], &export["quarantined"]),
+        (&json!("#35"), &json!([]))
+    );
+    let search = read("jira", json!({ "issues": [{ "id": "10002" }, issue()], "isLast": true }));
+    assert_eq!(search["passed_over"], json!({ "issue without its status": 1 }));
+    assert_eq!(
+        (&search["changes"][0]["case"]["number"], &search["quarantined"]),
+        (&json!("SUP-7"), &json!([]))
+    );
 }
 
 #[test]

@@ -216,6 +216,23 @@ pub fn request_type(ask: &mut Ask<'_>) -> Answer {
     if ask.call.capture("kind") == "7" { Ok(errors::ok(&kind(ask))) } else { Err(missing("request type")) }
 }
 
+/// What a customer fills in.
+pub fn request_fields(ask: &mut Ask<'_>) -> Answer {
+    request_type(ask)?;
+    let field = |id: &str, name: &str, required: bool| {
+        json!({ "fieldId": id, "name": name, "description": "", "required": required, "defaultValues": [], "validValues": [],
+                "presetValues": [], "jiraSchema": { "type": "string", "system": id }, "visible": true })
+    };
+    let fields = [field("summary", "Summary", true), field("description", "Description", false)];
+    Ok(errors::ok(
+        &json!({ "requestTypeFields": fields, "canRaiseOnBehalfOf": true, "canAddRequestParticipants": false }),
+    ))
+}
+
+pub fn all_request_types(ask: &mut Ask<'_>) -> Answer {
+    Ok(errors::ok(&paged(ask, vec![kind(ask)])))
+}
+
 fn the_queue(ask: &Ask<'_>) -> Value {
     let own = format!("{}/rest/servicedeskapi/servicedesk/1/queue/1", ask.origin());
     json!({ "id": "1", "name": "All open", "jql": "project = SUP AND statusCategory != Done ORDER BY created ASC",
@@ -301,14 +318,22 @@ pub fn none_of_request(ask: &mut Ask<'_>) -> Answer {
     Ok(errors::ok(&paged(ask, Vec::new())))
 }
 
+fn organization_at(ask: &Ask<'_>, at: usize) -> Value {
+    let mut organization = ask.site.organization(at);
+    organization["_links"] =
+        json!({ "self": format!("{}/rest/servicedeskapi/organization/{}", ask.origin(), at + 1) });
+    organization
+}
+
 pub fn organizations(ask: &mut Ask<'_>) -> Answer {
-    let all = (0..ask.site.customers.len())
-        .map(|at| {
-            let mut organization = ask.site.organization(at);
-            organization["_links"] =
-                json!({ "self": format!("{}/rest/servicedeskapi/organization/{}", ask.origin(), at + 1) });
-            organization
-        })
-        .collect();
+    let all = (0..ask.site.customers.len()).map(|at| organization_at(ask, at)).collect();
     Ok(errors::ok(&paged(ask, all)))
+}
+
+pub fn organization(ask: &mut Ask<'_>) -> Answer {
+    let at = ask.call.capture("id").parse::<usize>().ok().and_then(|id| id.checked_sub(1));
+    match at.filter(|at| *at < ask.site.customers.len()) {
+        Some(at) => Ok(errors::ok(&organization_at(ask, at))),
+        None => Err(missing("organization")),
+    }
 }

@@ -88,8 +88,8 @@ pub fn remote_link(ask: &mut Ask<'_>) -> Answer {
     let (id, wanted) = (ask.issue_id()?, ask.call.capture("link").to_owned());
     let missing = || errors::messages(404, "The remote issue link does not exist.");
     let Some(issue) = ask.site.issues.get_mut(&id) else { return Err(errors::no_issue()) };
-    let at =
-        issue.remote_links.iter().position(|link| link["id"].to_string() == wanted).ok_or_else(missing)?;
+    let is = |link: &Value| link["id"].as_u64().is_some_and(|id| id.to_string() == wanted);
+    let at = issue.remote_links.iter().position(is).ok_or_else(missing)?;
     if ask.call.method == axum::http::Method::DELETE {
         issue.remote_links.remove(at);
         return Ok(errors::nothing());

@@ -194,10 +194,11 @@ pub fn permissions(_: &mut Ask<'_>) -> Answer {
     Ok(errors::ok(&json!({ "permissions": all.collect::<Map<_, _>>() })))
 }
 
-/// Vendor: on Cloud the keys must be named, and one that is not known is refused.
+/// Vendor: on Cloud the keys must be named, and one that is not known is refused; Data Center tells of all.
 pub fn my_permissions(ask: &mut Ask<'_>) -> Answer {
-    let named = ask.call.param("permissions").map(commas).unwrap_or_default();
-    if named.is_empty() && ask.site.flavour == Flavour::Cloud {
+    let cloud = ask.site.flavour == Flavour::Cloud;
+    let named = ask.call.param("permissions").filter(|_| cloud).map(commas).unwrap_or_default();
+    if named.is_empty() && cloud {
         return Err(errors::messages(400, "The 'permissions' query parameter is required."));
     }
     for key in ["projectKey", "projectId"] {

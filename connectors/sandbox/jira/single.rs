@@ -27,7 +27,8 @@ pub fn status(ask: &mut Ask<'_>) -> Answer {
 pub fn category(ask: &mut Ask<'_>) -> Answer {
     let wanted = ask.call.capture("id");
     let all = (0..site::STATUSES.len()).map(|at| ask.look().status(at)["statusCategory"].clone());
-    let mut fits = all.filter(|one| one["id"].to_string() == wanted || one["key"] == wanted);
+    let mut fits = all
+        .filter(|one| one["id"].as_u64().is_some_and(|id| id.to_string() == wanted) || one["key"] == wanted);
     let category = fits.next();
     found(ask, "status category", category)
 }
@@ -63,6 +64,14 @@ pub fn project_role(ask: &mut Ask<'_>) -> Answer {
         shown
     });
     found(ask, "role", role)
+}
+
+/// GET /user/bulk: people by their account ids.
+pub fn users(ask: &mut Ask<'_>) -> Answer {
+    let asked = ask.call.query.iter().filter(|(name, _)| name == "accountId");
+    let look = ask.look();
+    let all = asked.filter_map(|(_, id)| Some(look.user(ask.site.find_user(id)?))).collect();
+    Ok(errors::ok(&reference::paged(ask, all)))
 }
 
 /// GET /group, the old form: the group with its people.

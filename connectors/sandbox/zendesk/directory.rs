@@ -238,11 +238,14 @@ pub fn settings(_: &Zendesk, _: &mut Account, call: &Call, _: &Caller) -> Answer
     }}))
 }
 
-pub fn brands(_: &Zendesk, _: &mut Account, call: &Call, _: &Caller) -> Answer {
-    let (origin, id) = (call.origin(), super::book::BRAND);
-    let brand = json!({ "id": id, "url": format!("{origin}/api/v2/brands/{id}.json"), "name": "Support", "brand_url": origin,
-                        "subdomain": "support", "active": true, "default": true, "has_help_center": false });
-    ok(json!({ "brands": [brand], "count": 1, "next_page": null, "previous_page": null }))
+pub fn brands(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
+    let (origin, at) = (call.origin(), shape::stamp(account.book.began));
+    paging::list(call, "brands", &[super::book::BRAND], zendesk.small_page(), |id| {
+        json!({ "id": id, "url": format!("{origin}/api/v2/brands/{id}.json"), "name": "Support", "brand_url": origin,
+                "subdomain": "support", "host_mapping": null, "active": true, "default": true, "is_deleted": false, "logo": null,
+                "has_help_center": false, "help_center_state": "disabled", "ticket_form_ids": [super::book::FORM],
+                "signature_template": "{{agent.signature}}", "created_at": at, "updated_at": at })
+    })
 }
 
 pub fn custom_statuses(_: &Zendesk, _: &mut Account, _: &Call, _: &Caller) -> Answer {

@@ -79,14 +79,41 @@ fn field(zendesk: &Zendesk, account: &Account, call: &Call, (list, key, kind): (
     })
 }
 
-/// Vendor: `GET /ticket_audits`, all audits of the account, by cursor alone
-/// (ticketing/tickets/ticket_audits).
+/// Audits in one answer of the older paging.
+const AUDITS_MAX: usize = 1_000;
+
+/// Vendor: `GET /ticket_audits`, all audits of the account: by the common cursor, or by its own older one, which shows the
+/// newest first and leads back by `before_url` (ticketing/tickets/ticket_audits).
 pub fn all_audits(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {
     let book = &account.book;
     let audits = book.living().filter_map(|ticket| book.audits.get(&ticket.id)).flatten();
     let known: BTreeMap<u64, _> = audits.map(|audit| (audit.id, audit)).collect();
-    let ids: Vec<u64> = known.keys().copied().collect();
-    paging::list(call, "audits", &ids, zendesk.small_page(), |id| shape::audit(known[id]))
+    if call.query.iter().any(|(name, _)| name.starts_with("page[")) {
+        let ids: Vec<u64> = known.keys().copied().collect();
+        return paging::list(call, "audits", &ids, zendesk.small_page(), |id| shape::audit(known[id]));
+    }
+    let limit =
+        call.param("limit").and_then(|text| text.parse().ok()).unwrap_or(AUDITS_MAX).clamp(1, AUDITS_MAX);
+    let limit = zendesk.small_page().map_or(limit, |small| limit.min(small));
+    let (newer, from) = match call.param("cursor").map(|text| text.split_once('_')) {
+        None => (false, u64::MAX),
+        Some(Some((side, id))) => {
+            (side == "after", id.parse().map_err(|_| bad_parameter("cursor", "is not valid"))?)
+        }
+        Some(None) => return Err(bad_parameter("cursor", "is not valid")),
+    };
+    let mut page: Vec<u64> = if newer {
+        known.range(from.saturating_add(1)..).map(|(id, _)| *id).take(limit).collect()
+    } else {
+        known.range(..from).rev().map(|(id, _)| *id).take(limit).collect()
+    };
+    page.sort_unstable_by(|a, b| b.cmp(a));
+    let turn = |side: &str, id: Option<&u64>| id.map(|id| format!("{side}_{id}"));
+    let (before, after) = (turn("before", page.last()), turn("after", page.first()));
+    let url =
+        |cursor: &Option<String>| cursor.as_ref().map(|cursor| paging::with(call, &[("cursor", cursor)], ""));
+    ok(json!({ "audits": page.iter().map(|id| shape::audit(known[id])).collect::<Vec<_>>(),
+               "before_url": url(&before), "after_url": url(&after), "before_cursor": before, "after_cursor": after }))
 }
 
 pub fn identities(zendesk: &Zendesk, account: &mut Account, call: &Call, _: &Caller) -> Answer {

@@ -45,6 +45,8 @@ const LIST: &[&str] = &[
 const RECORD: &[&str] = &["sysparm_fields", "sysparm_display_value"];
 const COMMENTS: &[&str] = &["startAt", "maxResults", "orderBy", "expand"];
 const RIGHTS: &[&str] = &["permissions!", "projectKey", "issueId"];
+/// Data Center tells of all permissions.
+const RIGHTS_SERVER: &[&str] = &["projectKey", "issueId"];
 const SIDE_LOADS: &[&str] = &["include"];
 const EXPORT: &[&str] = &["start_time", "cursor", "per_page", "include"];
 
@@ -69,7 +71,7 @@ const OPERATIONS: &[Operation] = &[
     get("/rest/api/2/myself", &[]),
     get("/rest/api/2/field", &[]),
     get("/rest/api/2/status", &[]),
-    get("/rest/api/2/mypermissions", RIGHTS),
+    get("/rest/api/2/mypermissions", RIGHTS_SERVER),
     get("/rest/api/2/project/{key}", &[]),
     get("/rest/api/2/issue/{id}", &["fields", "properties", "expand"]),
     get("/rest/api/2/issue/{id}/editmeta", &[]),
