@@ -126,6 +126,11 @@ pub fn merge(timeline: &mut Vec<TimelineEvent>, news: &[TimelineEvent]) -> bool 
         }
     }
     timeline.sort_by(|a, b| (a.at, order(&a.kind), &a.id).cmp(&(b.at, order(&b.kind), &b.id)));
+    for same in timeline.chunk_by_mut(|a, b| a.at == b.at && order(&a.kind) == order(&b.kind)) {
+        if (2..=SAME_MAX).contains(&same.len()) {
+            chain(same);
+        }
+    }
     let excess = timeline.len().saturating_sub(EVENTS_MAX);
     timeline.drain(..excess);
     excess > 0
@@ -151,6 +156,50 @@ fn order(kind: &EventKind) -> u8 {
         EventKind::TargetAdopted { .. } => 2,
         _ => 1,
     }
+}
+
+/// Events of one instant that are put into the order of their values; more stay ordered by id.
+const SAME_MAX: usize = 16;
+
+/// Changes of one value within one instant: each begins where the one before ended, whatever their ids.
+fn chain(same: &mut [TimelineEvent]) {
+    for place in 0..same.len() {
+        let begins = |event: &TimelineEvent, others: &[TimelineEvent]| {
+            !others.iter().any(|other| other.id != event.id && leads_to(&other.kind, &event.kind))
+        };
+        // Of the changes left, the first that none of the others leads to; in a circle, the first.
+        let rest = &same[place..];
+        if begins(&rest[0], rest) {
+            continue;
+        }
+        let next =
+            rest.iter().position(|event| same_value(&event.kind, &rest[0].kind) && begins(event, rest));
+        if let Some(next) = next {
+            same[place..=place + next].rotate_right(1);
+        }
+    }
+}
+
+fn same_value(a: &EventKind, b: &EventKind) -> bool {
+    match (a, b) {
+        (EventKind::FieldChanged { field: a, .. }, EventKind::FieldChanged { field: b, .. }) => a == b,
+        _ => std::mem::discriminant(a) == std::mem::discriminant(b),
+    }
+}
+
+/// Whether the one change ends at the value from which the other begins.
+fn leads_to(before: &EventKind, after: &EventKind) -> bool {
+    use EventKind::{FieldChanged, OwnerChanged, PriorityChanged, StatusChanged, TeamChanged};
+    let id = |party: &Option<Party>| party.as_ref().map(|party| party.id.clone());
+    same_value(before, after)
+        && match (before, after) {
+            (StatusChanged { to, .. }, StatusChanged { from, .. }) => to == from,
+            (PriorityChanged { to, .. }, PriorityChanged { from, .. }) => to == from,
+            (OwnerChanged { to, .. }, OwnerChanged { from, .. })
+            | (TeamChanged { to, .. }, TeamChanged { from, .. }) => id(to) == id(from),
+            (FieldChanged { to, .. }, FieldChanged { from, .. }) => to == from,
+            _ => false,
+        }
 }
 
 /// What a case looked like just after an event (or at its creation, before any).
@@ -204,4 +253,50 @@ fn first_moment<'a>(case: &'a Case, timeline: &'a [TimelineEvent]) -> Moment<'a>
         }
     }
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(id: &str, from: Option<&str>, to: Option<&str>) -> TimelineEvent {
+        let party = |name: &str| Party { id: name.to_owned(), name: name.to_owned() };
+        let kind = EventKind::OwnerChanged { from: from.map(party), to: to.map(party) };
+        let at = Timestamp::UNIX_EPOCH;
+        TimelineEvent { id: id.to_owned(), at, seen_at: at, actor: Actor::Agent, by: None, kind }
+    }
+
+    fn status(id: &str, from: Status, to: Status) -> TimelineEvent {
+        TimelineEvent { kind: EventKind::StatusChanged { from, to }, ..owner(id, None, None) }
+    }
+
+    #[test]
+    fn changes_of_one_instant_stand_in_the_order_of_their_values_whatever_their_ids_and_order_of_arrival() {
+        let events = [
+            owner("a", Some("Bo"), Some("Cy")),
+            status("b", Status::New, Status::Open),
+            owner("c", Some("Ann"), Some("Bo")),
+            owner("d", None, Some("Ann")),
+        ];
+        for turned in 0..events.len() {
+            let mut news = events.to_vec();
+            news.rotate_left(turned);
+            let mut timeline = Vec::new();
+            merge(&mut timeline, &news);
+            let owners: Vec<&str> = timeline
+                .iter()
+                .filter(|event| matches!(event.kind, EventKind::OwnerChanged { .. }))
+                .map(|event| event.id.as_str())
+                .collect();
+            assert_eq!(owners, ["d", "c", "a"], "{turned}");
+        }
+    }
+
+    #[test]
+    fn a_circle_within_one_instant_stays_in_the_order_of_ids() {
+        let mut timeline = Vec::new();
+        let circle = [owner("b", Some("Ann"), None), owner("a", None, Some("Ann"))];
+        merge(&mut timeline, &circle);
+        assert_eq!(timeline.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
 }
