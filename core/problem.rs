@@ -56,3 +56,26 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .min()
         .map(|(_, name)| name)
 }
+
+/// Sections named at most for a key that stands in several.
+const HOMES_MAX: usize = 3;
+
+/// Where a key that is unknown here belongs, if it is known in another section, or but for one letter: "`free_min` belongs
+/// to [storage]". `others`: sections as they are written, each with one of its keys.
+fn belongs(wrong: &str, others: &[(String, String)]) -> Option<String> {
+    let far = |key: &str| strsim::damerau_levenshtein(wrong, key);
+    let key =
+        others.iter().map(|(_, key)| key.as_str()).filter(|key| far(key) <= 1).min_by_key(|key| far(key))?;
+    let mut homes: Vec<&str> =
+        others.iter().filter(|(_, known)| known == key).map(|(section, _)| section.as_str()).collect();
+    homes.dedup();
+    homes.truncate(HOMES_MAX);
+    Some(format!("`{key}` belongs to {}", homes.join(" or ")))
+}
+
+/// What to do about a key that is unknown here: where it stands by exactly this name, else what it is near to.
+pub fn unknown_key(wrong: &str, known: &[&str], others: &[(String, String)]) -> Option<String> {
+    let elsewhere = others.iter().any(|(_, key)| key == wrong).then(|| belongs(wrong, others)).flatten();
+    let near = nearest(wrong, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+    elsewhere.or(near).or_else(|| belongs(wrong, others))
+}

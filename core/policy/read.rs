@@ -3,13 +3,48 @@
 //! Must not know: what the documents mean.
 
 use super::PolicyFile;
-use crate::problem::{Problem, nearest};
+use crate::problem::{Problem, unknown_key};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use std::ops::Range;
+use std::sync::LazyLock;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+/// Every key of a policy file with the section it stands in.
+static HOMES: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+    let schema = super::schema();
+    let mut homes = Vec::new();
+    for (section, inner) in schema["properties"].as_object().into_iter().flatten() {
+        note_homes(&schema, inner, section, &mut homes);
+    }
+    homes
+});
+
+/// Sections within sections, as in `[[rules.examples]]`.
+const NESTED_MAX: usize = 3;
+
+fn note_homes(root: &Json, schema: &Json, path: &str, homes: &mut Vec<(String, String)>) {
+    let schema = resolved(root, schema);
+    if let Some(items) = schema.get("items") {
+        return note_keys(root, items, path, &format!("[[{path}]]"), homes);
+    }
+    match schema.get("additionalProperties").filter(|inner| inner.is_object()) {
+        Some(inner) => note_homes(root, inner, &format!("{path}.NAME"), homes),
+        None => note_keys(root, schema, path, &format!("[{path}]"), homes),
+    }
+}
+
+fn note_keys(root: &Json, schema: &Json, path: &str, written: &str, homes: &mut Vec<(String, String)>) {
+    let schema = resolved(root, schema);
+    for (key, inner) in schema.get("properties").and_then(Json::as_object).into_iter().flatten() {
+        homes.push((written.to_owned(), key.clone()));
+        if path.split('.').count() < NESTED_MAX {
+            note_homes(root, inner, &format!("{path}.{key}"), homes);
+        }
+    }
+}
 
 /// A value of a file that is still to be read as a document.
 pub type Raw<'f> = Spanned<DeValue<'f>>;
@@ -132,10 +167,9 @@ impl<'f> Reader<'f> {
     }
 
     fn unknown_key(&mut self, at: usize, name: &str, what: &str, known: &serde_json::Map<String, Json>) {
-        let remedy = match nearest(name, known.keys().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known keys: {}", known.keys().cloned().collect::<Vec<_>>().join(", ")),
-        };
+        let known: Vec<&str> = known.keys().map(String::as_str).collect();
+        let remedy =
+            unknown_key(name, &known, &HOMES).unwrap_or_else(|| format!("known keys: {}", known.join(", ")));
         self.problem(at, format!("unknown key `{name}` in {what}"), remedy);
     }
 }

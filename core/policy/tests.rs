@@ -121,6 +121,18 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "6:13",
         "did you mean `after`?",
     ),
+    (
+        "[[rules]]\nname = \"a\"\nholidays = [\"x.ics\"]",
+        "unknown key `holidays` in [[rules]]",
+        "3:1",
+        "`holidays` belongs to [calendars.NAME]",
+    ),
+    (
+        "[[rules]]\nname = \"a\"\nphrase = [\"x\"]",
+        "unknown key `phrase` in [[rules]]",
+        "3:1",
+        "`phrases` belongs to [signals.NAME]",
+    ),
     ("[[rules]]\nname = 7", "invalid type: integer `7`, expected a string", "2:8", "write it in quotes"),
     (
         "[[rules]]\nname = \"Waiting Long\"\nseverity = \"watch\"\nwhen = \"case.urgent\"",

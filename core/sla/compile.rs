@@ -174,8 +174,11 @@ impl Compiler<'_> {
             match Target::parse(text.get_ref(), is_wall) {
                 Ok(target) if target.needs_calendar() && doc.calendar.is_none() => {
                     let message = format!("the target `{}` has no calendar", text.get_ref());
-                    let remedy = "add calendar = \"NAME\" to the entry, or time = \"calendar\" to count around the clock";
-                    self.problem(text.span().start, message, remedy);
+                    self.problem(
+                        text.span().start,
+                        message,
+                        without_calendar(&target, metric, text.get_ref()),
+                    );
                 }
                 Ok(target) => targets[slot] = Some(target),
                 Err(message) => {
@@ -289,5 +292,17 @@ fn default_stops(metric: Metric) -> Stops {
         }
         Metric::RequesterWait | Metric::AgentWork | Metric::Resolution => Stops::of(&[StopOn::Resolved]),
         Metric::TimeToOwn => Stops::of(&[StopOn::Owned, StopOn::Resolved]),
+    }
+}
+
+/// What gives a target the calendar that it needs.
+fn without_calendar(target: &Target, metric: Option<Metric>, written: &str) -> String {
+    let place = if metric.is_some() { "`[[sla]]` entry" } else { "target's table" };
+    let calendar = format!("add calendar = \"NAME\" to the {place}");
+    match target {
+        Target::Business(_) => {
+            format!("{calendar}, or write \"{written} calendar time\" to count around the clock")
+        }
+        _ => calendar,
     }
 }

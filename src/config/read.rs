@@ -2,7 +2,7 @@
 //!
 //! Must not know: what the keys mean.
 
-use dutyd_core::problem::{Problem, nearest};
+use dutyd_core::problem::{Problem, nearest, unknown_key};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -26,7 +26,8 @@ impl<'a> Document<'a> {
         if errors.is_empty() {
             return Ok(Self { file, text, table });
         }
-        let problems = errors.iter().take(PROBLEMS_MAX).map(|error| explain(file, text, error)).collect();
+        let problems =
+            errors.iter().take(PROBLEMS_MAX).map(|error| explain(file, text, error, &[])).collect();
         Err(problems)
     }
 
@@ -55,7 +56,7 @@ impl<'a> Document<'a> {
                 Ok(_) => break,
                 Err(error) => error,
             };
-            problems.push(explain(self.file, self.text, &error));
+            problems.push(explain(self.file, self.text, &error, &homes(defaults.get_ref(), "")));
             // What is missing cannot be taken out.
             let missing = error.message().starts_with("missing field");
             let mended = !missing && error.span().is_some_and(|span| remove_at(own.get_mut(), &span));
@@ -104,15 +105,32 @@ fn remove_at(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
 }
 
 /// A mistake in words, with the next step.
-fn explain(file: &str, text: &str, error: &Error) -> Problem {
-    let (message, remedy) = reword(error.message());
+fn explain(file: &str, text: &str, error: &Error, homes: &[(String, String)]) -> Problem {
+    let (message, remedy) = reword(error.message(), homes);
     match error.span() {
         Some(span) => Problem::at(file, text, span.start, message, remedy),
         None => Problem::of_file(file, message, remedy),
     }
 }
 
-fn reword(message: &str) -> (String, String) {
+/// Every key of the default file with the section it stands in.
+fn homes(table: &DeTable<'_>, path: &str) -> Vec<(String, String)> {
+    let section = if path.is_empty() { "the top of the file".to_owned() } else { format!("[{path}]") };
+    let mut homes = Vec::new();
+    for (key, value) in table.iter() {
+        let key = key.get_ref().as_ref();
+        match value.get_ref().as_table() {
+            Some(inner) => {
+                let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+                homes.extend(self::homes(inner, &path));
+            }
+            None => homes.push((section.clone(), key.to_owned())),
+        }
+    }
+    homes
+}
+
+fn reword(message: &str, homes: &[(String, String)]) -> (String, String) {
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (wrong, known) = names.split_first().map_or(("", &[][..]), |(wrong, known)| (*wrong, known));
     let all = || format!("known here: {}", known.join(", "));
@@ -121,7 +139,12 @@ fn reword(message: &str) -> (String, String) {
         None => all(),
     };
     if message.starts_with("unknown field") {
-        return (format!("unknown key `{wrong}`"), suggest());
+        let remedy = match unknown_key(wrong, known, homes) {
+            Some(hint) if hint.ends_with('?') => format!("{hint} {}", all()),
+            Some(hint) => format!("{hint}; {}", all()),
+            None => all(),
+        };
+        return (format!("unknown key `{wrong}`"), remedy);
     }
     if message.starts_with("unknown variant") {
         return (format!("`{wrong}` is not a known value"), suggest());

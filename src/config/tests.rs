@@ -47,10 +47,18 @@ fn a_key_left_out_has_the_shipped_value() {
 
 #[test]
 fn each_mistake_in_dutyd_toml_is_placed_and_explained() {
-    let table: [(&str, u32, u32, &str, &str); 12] = [
+    let table: [(&str, u32, u32, &str, &str); 14] = [
         ("mod = \"write\"", 1, 1, "unknown key `mod`", "did you mean `mode`?"),
         ("\n[webhok]\nlisten = \"off\"", 2, 2, "unknown key `webhok`", "did you mean `webhook`?"),
         ("[webhook]\n  lisen = \"off\"", 2, 3, "unknown key `lisen`", "did you mean `listen`?"),
+        (
+            "[log]\nfree_min = \"5%\"",
+            2,
+            1,
+            "unknown key `free_min`",
+            "`free_min` belongs to [storage]; known here",
+        ),
+        ("[log]\nfree_mn = \"5%\"", 2, 1, "unknown key `free_mn`", "`free_min` belongs to [storage]"),
         ("mode = \"wirte\"", 1, 8, "`wirte` is not a known value", "did you mean `write`?"),
         ("writes_per_hour = \"200\"", 1, 19, "invalid type: string", "expected kind"),
         ("writes_per_hour = -1", 1, 19, "invalid value", "expected kind"),

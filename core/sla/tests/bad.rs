@@ -6,7 +6,7 @@ use super::*;
 fn each_mistake_has_a_place_and_a_remedy() {
     let week = "[calendars.office]\nzone = \"UTC\"\n[calendars.office.week]\nmon = \"09:00-17:00\"\n";
     let table: [(&str, u32, &str, &str); 9] = [
-        ("[[sla]]\nname = \"a\"\n[sla.resolution]\np1 = \"4h\"", 4, "has no calendar", "add calendar"),
+        ("[[sla]]\nname = \"a\"\n[sla.resolution]\np1 = \"4h\"", 4, "has no calendar", "[[sla]]"),
         (
             "[[sla]]\nname = \"a\"\ncalendar = \"ofice\"\n[sla.resolution]\np1 = \"4h\"",
             3,
@@ -48,6 +48,29 @@ fn each_mistake_has_a_place_and_a_remedy() {
             found.iter().find(|problem| problem.message.contains(message) && problem.remedy.contains(remedy));
         let hit = hit.unwrap_or_else(|| panic!("{text}\n{found:#?}"));
         assert_eq!((hit.file.as_str(), hit.line), ("policy/targets.toml", line), "{text}\n{hit}");
+    }
+}
+
+#[test]
+fn each_remedy_for_a_target_without_calendar_is_one() {
+    let week = "[calendars.office]\nzone = \"UTC\"\n[calendars.office.week]\nmon = \"09:00-17:00\"\n";
+    let sla = "[[sla]]\nname = \"a\"\n[sla.resolution]\np1 = \"4h\"\n";
+    let clock = "[clocks.x]\nstart = \"case.open\"\n[clocks.x.target]\np1 = \"4h\"\n";
+    for (text, place) in [(sla, "`[[sla]]` entry"), (clock, "target's table")] {
+        let found = load(&format!("{text}{week}")).expect_err(text);
+        let remedy = format!(
+            "add calendar = \"NAME\" to the {place}, or write \"4h calendar time\" to count around the clock"
+        );
+        assert_eq!(found.iter().map(|one| one.remedy.as_str()).collect::<Vec<_>>(), [remedy], "{found:#?}");
+    }
+    let mended = [
+        sla.replace("name = \"a\"", "name = \"a\"\ncalendar = \"office\""),
+        sla.replace("4h", "4h calendar time"),
+        clock.replace("[clocks.x.target]", "[clocks.x.target]\ncalendar = \"office\""),
+        clock.replace("4h", "4h calendar time"),
+    ];
+    for text in mended {
+        load(&format!("{text}{week}")).unwrap_or_else(|problems| panic!("{text}\n{problems:#?}"));
     }
 }
 
