@@ -65,6 +65,10 @@ pub struct Flag {
     pub raises: Vec<Timestamp>,
     /// Since when the condition is quiet while the rule's dwell still holds the flag open.
     pub leaving_since: Option<Timestamp>,
+    /// Its condition held already when a changed policy came into force, and only a wait kept it from being raised then: it
+    /// is raised without a note and without telling anybody, as the others of that wave.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_wave: bool,
 }
 
 /// What a person said about a flag, in their own tool.

@@ -102,9 +102,8 @@ pub fn decide(
         Presence::Present if folded.state.case.status.is_open() => &policy.rules,
         _ => &[],
     };
-    let judged = reconcile::reconcile(rules, &facts, sight);
-
     let wave = !folded.state.policy.is_empty() && folded.state.policy != policy.id;
+    let judged = reconcile::reconcile(rules, &facts, sight, wave);
     folded.state.flags = judged.flags;
     let shown = wants::wants(policy, &mut folded, wave, now);
     folded.state.policy.clone_from(&policy.id);

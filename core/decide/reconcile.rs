@@ -23,6 +23,7 @@ pub struct Judged {
     pub decisions: Vec<Decision>,
     pub trouble: Vec<RuleTrouble>,
     pub look_again_at: Option<Timestamp>,
+    wave: bool,
 }
 
 /// What one rule's flag becomes.
@@ -39,14 +40,16 @@ enum Next {
     Clear,
 }
 
-/// Judges every rule once. Flags of rules that no longer apply are cleared.
-pub fn reconcile(rules: &[Rule], facts: &Facts<'_>, sight: Sight) -> Judged {
-    let mut judged = Judged::default();
+/// Judges every rule once. Flags of rules that no longer apply are cleared. In a `wave` the policy changed: what begins to
+/// wait now waits because of that.
+pub fn reconcile(rules: &[Rule], facts: &Facts<'_>, sight: Sight, wave: bool) -> Judged {
+    let mut judged = Judged { wave, ..Judged::default() };
     let quiet_until = facts.policy.in_maintenance(&facts.state.case, facts.now);
     for rule in rules {
         let flag = facts.state.flags.iter().find(|flag| flag.rule == rule.name);
         let reading = rule.read(facts, flag.is_some_and(|flag| flag.state == FlagState::Open));
         let (next, wake) = judge(rule, flag, &reading, facts.now, sight, quiet_until);
+        let next = if wave && sight == Sight::Blind { unseen(next, flag, &reading) } else { next };
         judged.look_again_at = [judged.look_again_at, reading.changes_at, wake].into_iter().flatten().min();
         if let Verdict::CannotTell { because } = reading.verdict {
             judged.trouble.push(RuleTrouble { rule: rule.name.clone(), because });
@@ -91,6 +94,15 @@ fn judge(
     }
 }
 
+/// What a changed policy would raise if its case could be seen waits for that, as part of the wave.
+fn unseen(next: Next, flag: Option<&Flag>, reading: &RuleReading) -> Next {
+    let rises = matches!(reading.verdict, Verdict::Fires(_));
+    match flag.map(|flag| flag.state) {
+        None | Some(FlagState::Cleared) if rises => Next::Pending,
+        _ => next,
+    }
+}
+
 /// A flag becomes less only after its dwell.
 fn leave(rule: &Rule, flag: &Flag, next: Next, now: Timestamp) -> (Next, Option<Timestamp>) {
     let until = later(flag.leaving_since.unwrap_or(now), rule.dwell);
@@ -127,7 +139,7 @@ impl Judged {
         match next {
             Next::Stay => self.flags.extend(flag.cloned().map(|flag| settled(flag, rule, now))),
             Next::Forget => self.keep_history(flag, now),
-            Next::Pending => self.flags.push(pending(rule, flag, now)),
+            Next::Pending => self.flags.push(pending(rule, flag, now, self.wave)),
             Next::Raise(severity) => {
                 let raised = raised(rule, flag, severity, facts);
                 self.log(DecisionKind::Raise, rule, &raised, facts);
@@ -135,7 +147,7 @@ impl Judged {
             }
             Next::Change(severity) => {
                 let mut changed = flag.cloned().expect("only an open flag changes");
-                (changed.severity, changed.leaving_since) = (severity, None);
+                (changed.severity, changed.leaving_since, changed.of_wave) = (severity, None, false);
                 changed.peak = changed.peak.max(severity);
                 changed.why = rule.why(facts);
                 self.log(DecisionKind::Change, rule, &changed, facts);
@@ -155,7 +167,7 @@ impl Judged {
     /// A condition that stopped holding before it was raised leaves no trace, unless its refire budget needs one.
     fn keep_history(&mut self, flag: Option<&Flag>, now: Timestamp) {
         let Some(flag) = flag.filter(|flag| !flag.raises.is_empty()) else { return };
-        self.flags.push(Flag { state: FlagState::Cleared, since: now, leaving_since: None, ..flag.clone() });
+        self.flags.push(cleared(flag.clone(), now));
     }
 
     fn log(&mut self, kind: DecisionKind, rule: &Rule, flag: &Flag, facts: &Facts<'_>) {
@@ -206,7 +218,7 @@ fn settled(flag: Flag, rule: &Rule, now: Timestamp) -> Flag {
     Flag { leaving_since: None, raises, ..flag }
 }
 
-fn pending(rule: &Rule, flag: Option<&Flag>, now: Timestamp) -> Flag {
+fn pending(rule: &Rule, flag: Option<&Flag>, now: Timestamp, wave: bool) -> Flag {
     if let Some(flag) = flag.filter(|flag| flag.state == FlagState::Pending) {
         return flag.clone();
     }
@@ -221,6 +233,7 @@ fn pending(rule: &Rule, flag: Option<&Flag>, now: Timestamp) -> Flag {
         why: String::new(),
         raises: flag.map(|flag| flag.raises.clone()).unwrap_or_default(),
         leaving_since: None,
+        of_wave: wave,
     }
 }
 
@@ -240,9 +253,10 @@ fn raised(rule: &Rule, flag: Option<&Flag>, severity: Severity, facts: &Facts<'_
         why: rule.why(facts),
         raises,
         leaving_since: None,
+        of_wave: flag.is_some_and(|flag| flag.state == FlagState::Pending && flag.of_wave),
     }
 }
 
 fn cleared(flag: Flag, now: Timestamp) -> Flag {
-    Flag { state: FlagState::Cleared, since: now, leaving_since: None, ..flag }
+    Flag { state: FlagState::Cleared, since: now, leaving_since: None, of_wave: false, ..flag }
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 mod answers;
 mod notes;
+mod wave;
 
 const RULES: &str = r#"
 [[rules]]

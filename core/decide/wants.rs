@@ -22,7 +22,8 @@ pub struct Shown {
     pub look_again_at: Option<Timestamp>,
 }
 
-/// The actions that make the record show the flags. In a `wave` (the policy changed) marks change and no note is written.
+/// The actions that make the record show the flags. In a `wave` (the policy changed), and of what only waited since one,
+/// marks change and no note is written.
 pub fn wants(policy: &Policy, folded: &mut Folded, wave: bool, now: Timestamp) -> Shown {
     let state = &mut folded.state;
     if state.presence != Presence::Present {
@@ -61,7 +62,7 @@ fn want_notes(policy: &Policy, state: &mut CaseState, wave: bool, now: Timestamp
         }
         let slot = Slot::Note { rule: flag.rule.clone(), episode: flag.episode.clone() };
         let marker = action_id(&state.case.key, &slot);
-        if !wave && !state.marks.notes.contains(&marker) {
+        if !wave && !flag.of_wave && !state.marks.notes.contains(&marker) {
             let body = note(rule, flag, language, &marker);
             actions.push(Action::new(&state.case.key, slot, Want::Note { marker, body }, 1));
         }

@@ -63,6 +63,7 @@ fn flag_of(decision: &Decision) -> Flag {
         why: decision.why.clone(),
         raises: vec![decision.at],
         leaving_since: None,
+        of_wave: false,
     }
 }
 

@@ -44,7 +44,7 @@ pub fn notices(seen: &Seen<'_>, channels: &[std::sync::Arc<Channel>]) -> Vec<New
     let wave = is_wave(seen);
     let mut told: Vec<FlagNotice> = Vec::new();
     if !wave && !seen.held && !is_old_story(seen) {
-        let fresh = raised.filter(|flag| !is_adopted(seen, flag));
+        let fresh = raised.filter(|flag| !is_adopted(seen, flag) && !is_of_wave(seen, flag));
         told.extend(fresh.map(|flag| notice(seen.policies, seen.after, flag, seen.now)));
     }
     let over = cleared.map(|flag| notice(seen.policies, seen.after, flag, seen.now));
@@ -92,6 +92,12 @@ fn is_old_story(seen: &Seen<'_>) -> bool {
 
 fn is_adopted(seen: &Seen<'_>, flag: &Flag) -> bool {
     seen.decisions.iter().any(|one| one.kind == DecisionKind::Adopt && one.rule == flag.rule)
+}
+
+/// Raised now, but since a changed policy came into force it had only waited.
+fn is_of_wave(seen: &Seen<'_>, flag: &Flag) -> bool {
+    let raised = |one: &Decision| one.kind == DecisionKind::Raise && one.rule == flag.rule;
+    flag.of_wave && seen.decisions.iter().any(raised)
 }
 
 fn hears(channel: &Channel, notice: &FlagNotice, seen: &Seen<'_>, wave: bool) -> bool {
