@@ -62,6 +62,7 @@ pub struct Policy {
     defaults: Manner,
     sources: BTreeMap<String, Manner>,
     groups_read: BTreeSet<(GroupKind, GroupWord)>,
+    links_read: bool,
 }
 
 /// Calendar, zone and language, where said.
@@ -153,6 +154,11 @@ impl Policy {
     /// Whether any rule reads this fact of such a group.
     pub fn reads_fact(&self, kind: GroupKind, fact: GroupWord) -> bool {
         self.groups_read.contains(&(kind, fact))
+    }
+
+    /// Whether any rule reads facts of linked cases.
+    pub fn reads_links(&self) -> bool {
+        self.links_read
     }
 }
 

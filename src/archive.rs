@@ -48,10 +48,17 @@ impl Archive {
             _ => None,
         });
         let ids: BTreeSet<&str> = adopted.collect();
-        ids.into_iter()
-            .filter_map(|id| self.read(&self.path(id)))
-            .map(|policy| (policy.id.clone(), policy))
-            .collect()
+        ids.into_iter().filter_map(|id| self.kept(id)).map(|policy| (policy.id.clone(), policy)).collect()
+    }
+
+    /// One kept policy. `None`, and said, if it cannot be read.
+    pub fn kept(&self, id: &str) -> Option<Arc<Policy>> {
+        self.read(&self.path(id))
+    }
+
+    /// Its files as they were. `None` if they cannot be read.
+    pub fn files(&self, id: &str) -> Option<Vec<PolicyFile>> {
+        files(&self.path(id)).ok()
     }
 
     /// The kept policies but the one in force. One that cannot be read any more is said and left out.
@@ -93,10 +100,14 @@ impl Archive {
     }
 }
 
-fn load(path: &Path) -> Result<Policy, String> {
+fn files(path: &Path) -> Result<Vec<PolicyFile>, String> {
     let text = std::fs::read(path).map_err(|error| error.to_string())?;
     let texts: Vec<(String, String)> = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    let files: Vec<PolicyFile> = texts.into_iter().map(|(name, text)| PolicyFile { name, text }).collect();
+    Ok(texts.into_iter().map(|(name, text)| PolicyFile { name, text }).collect())
+}
+
+fn load(path: &Path) -> Result<Policy, String> {
+    let files = files(path)?;
     Policy::load(&files).map_err(|problems| problems.first().map(ToString::to_string).unwrap_or_default())
 }
 

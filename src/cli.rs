@@ -4,6 +4,7 @@
 
 mod ask;
 mod audit;
+mod backtest;
 mod calendar;
 mod check;
 mod clocks;
@@ -17,6 +18,7 @@ mod run;
 mod sample;
 mod setup;
 mod show;
+mod show_backtest;
 mod show_explain;
 mod show_plan;
 #[cfg(feature = "demo")]
@@ -115,6 +117,9 @@ pub enum Command {
     Unmark { source: String },
     /// Say which open cases would gain, lose or change a flag under the policy on disk, by rule. Changes nothing.
     Plan,
+    /// Judge a policy on the kept past, by what was known then: flags, per day, lead time, precision and recall of each rule,
+    /// beside the policy in force. Reads only, also beside a running daemon.
+    Backtest(backtest::Backtest),
     /// Make the running daemon read the policy again. It says first how many open cases gain, lose or change a flag. A wrong
     /// one is refused and the old one stays.
     Reload {
@@ -197,6 +202,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Explain(explain) => clocks::run(&place, explain, cli.format),
         #[cfg(feature = "demo")]
         Command::Sla { question } => sla::run(question, cli.format),
+        Command::Backtest(asked) => backtest::run(&place, asked, cli.format),
         Command::Schema { of } => print_json(&crate::config::schema(*of)),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(arguments, cli.format, cli.verbose),

@@ -11,7 +11,7 @@ mod recount;
 mod status;
 mod then;
 
-pub use explain::{CaseLine, ClockLine, Explanation, OutboxLine, RuleLine, Saying, Says};
+pub use explain::{CaseLine, ClockLine, Explanation, History, JudgedBy, OutboxLine, RuleLine, Saying, Says};
 pub use list::{FlagLine, List};
 pub use plan::{Plan, RulePlan, Shifts};
 pub use recount::{Recount, recount};
@@ -23,7 +23,6 @@ use crate::config::{Brakes, Source};
 use crate::engine::{Engine, EngineError};
 use crate::store::{AuditRow, ParkedRow, Store, StoreError};
 use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
-use dutyd_core::state::CaseState;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -96,7 +95,7 @@ pub enum Answer {
     Status(Box<Status>),
     List(List),
     Explanation(Box<Explanation>),
-    History(Box<CaseState>),
+    History(Box<History>),
     Parked(Vec<ParkedRow>),
     Audit(Vec<AuditRow>),
     Verified(Box<Verified>),

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod audit;
+pub mod backtest;
 pub mod cli;
 pub mod clock;
 pub mod config;

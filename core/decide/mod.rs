@@ -7,14 +7,18 @@ mod answer;
 mod fold;
 mod forecast;
 mod groups;
+mod neighbourhood;
 mod note;
 mod reconcile;
+mod retrace;
 #[cfg(test)]
 mod tests;
 mod wants;
 
 pub use forecast::{Shift, forecast};
 pub use groups::{Census, groups};
+pub use neighbourhood::{Footprint, Gathering, Neighbourhood, moved_at};
+pub use retrace::{Knowledge, Learned, Trace, retrace};
 
 use crate::action::{Action, Severity};
 use crate::around::Around;

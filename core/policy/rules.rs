@@ -65,6 +65,7 @@ pub(super) fn compile(
                 thresholds::check(reader, doc, &rule, &policy.sla);
             }
             policy.groups_read.extend(rule.groups_read());
+            policy.links_read |= rule.reads_links();
             policy.rules.push(rule);
         }
     }

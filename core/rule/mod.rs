@@ -48,7 +48,7 @@ use crate::evidence::Evidence;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use still::Still;
-use vocabulary::{Mover, Read};
+use vocabulary::{Mover, Read, SpanWord};
 
 /// The three results of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,6 +188,12 @@ impl Rule {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Whether the rule reads facts of linked cases.
+    pub(crate) fn reads_links(&self) -> bool {
+        let is_linked = |read| matches!(read, Read::Linked(_) | Read::Span(SpanWord::LinkedIdle, _));
+        self.conditions().flat_map(Condition::reads).any(is_linked)
     }
 
     /// All conditions of the rule: the ladder from the top, then the exit.

@@ -101,6 +101,10 @@ pub enum GroupWord {
     Sources,
 }
 
+impl GroupWord {
+    pub const ALL: [Self; 5] = [Self::Open, Self::Urgent, Self::Unowned, Self::Unanswered, Self::Sources];
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LinkedWord {
     Count,

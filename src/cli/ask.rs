@@ -57,8 +57,7 @@ fn exit(refusal: &Refusal) -> Exit {
 
 /// A desk over the database alone.
 async fn desk(place: &Place, settings: &Settings) -> Result<Desk, Failure> {
-    let database = settings.state_dir.join(crate::daemon::DATABASE);
-    let store = SqliteStore::open_to_read(&database).map_err(|error| absent(&database, &error))?;
+    let store = open(settings)?;
     let sources = Config::load(place).map_err(|problems| Failure::config(&problems))?.sources;
     let files = config::policy_files(&place.dir).map_err(|problems| Failure::config(&problems))?;
     let policy = Arc::new(Policy::load(&files).map_err(|problems| Failure::config(&problems))?);
@@ -73,8 +72,14 @@ async fn desk(place: &Place, settings: &Settings) -> Result<Desk, Failure> {
     })
 }
 
+/// The database, to read.
+pub fn open(settings: &Settings) -> Result<SqliteStore, Failure> {
+    let database = settings.state_dir.join(crate::daemon::DATABASE);
+    SqliteStore::open_to_read(&database).map_err(|error| absent(&database, &error))
+}
+
 /// The machine's clock; of a database that followed a sandbox, the instant at which that world stood still.
-async fn clock(settings: &Settings, store: &SqliteStore) -> Result<Arc<dyn Clock>, Failure> {
+pub async fn clock(settings: &Settings, store: &SqliteStore) -> Result<Arc<dyn Clock>, Failure> {
     let system = SystemClock::default();
     if settings.sandbox.clock.is_none() {
         return Ok(Arc::new(system));
@@ -101,7 +106,7 @@ fn print(answer: &Answer, format: Format, settings: &Settings) -> Result<Exit, F
         (Format::Json, Answer::Status(status)) => print_json(status),
         (Format::Json, Answer::List(list)) => print_json(list),
         (Format::Json, Answer::Explanation(told)) => print_json(told),
-        (_, Answer::History(state)) => print_json(state),
+        (_, Answer::History(history)) => print_json(&history.state),
         (Format::Json, Answer::Parked(rows)) => print_json(rows),
         (Format::Json, Answer::Audit(rows)) => print_json(rows),
         (Format::Json, Answer::Verified(verified)) => print_json(verified),

@@ -63,11 +63,15 @@ pub struct PolicyAt {
 
 impl PolicyAt {
     pub fn load(&self, place: &Place) -> Result<Policy, Failure> {
+        Policy::load(&self.files(place)?).map_err(|problems| Failure::config(&problems))
+    }
+
+    pub fn files(&self, place: &Place) -> Result<Vec<PolicyFile>, Failure> {
         let files = match &self.dir {
             Some(dir) => policy_files_in(dir),
             None => policy_files(&place.dir),
         };
-        files.and_then(|files| Policy::load(&files)).map_err(|problems| Failure::config(&problems))
+        files.map_err(|problems| Failure::config(&problems))
     }
 }
 

@@ -42,9 +42,11 @@ pub fn run(place: &Place, explain: &Explain, format: Format) -> Result<Exit, Fai
     if explain.verify {
         return ask::run(place, Ask::Recount, format);
     }
-    let at = explain.at.unwrap_or_else(|| SystemClock::default().now());
     let case = match (&explain.timeline, &explain.case) {
-        (Some(path), _) => return of_timeline(place, path, &explain.policy, at, format),
+        (Some(path), _) => {
+            let at = explain.at.unwrap_or_else(|| SystemClock::default().now());
+            return of_timeline(place, path, &explain.policy, at, format);
+        }
         (None, case) => case.clone().unwrap_or_default(),
     };
     if !explain.clocks {
@@ -55,10 +57,11 @@ pub fn run(place: &Place, explain: &Explain, format: Format) -> Result<Exit, Fai
     }
     let (answer, settings) = ask::answered(place, Ask::History { case })?;
     match answer {
-        Answer::History(state) => {
+        Answer::History(history) => {
             let current = Arc::new(explain.policy.load(place)?);
-            let older = Archive::new(&settings.state_dir).adopted_by(&state, &current.id);
-            print(&PolicySet { current, older }, &state, at, format)
+            let older = Archive::new(&settings.state_dir).adopted_by(&history.state, &current.id);
+            let at = explain.at.unwrap_or(history.now);
+            print(&PolicySet { current, older }, &history.state, at, format)
         }
         _ => Err(Failure::new(Exit::Io, "the daemon answered something else: is it of this version?")),
     }

@@ -1,7 +1,7 @@
 //! `dutyd explain` as text.
 
 use super::words::{instant, line, number, relative, span, when};
-use crate::desk::{CaseLine, ClockLine, Explanation, RuleLine, Says};
+use crate::desk::{CaseLine, ClockLine, Explanation, JudgedBy, RuleLine, Says};
 use dutyd_core::around::{GroupFacts, LinkedCase};
 use dutyd_core::evidence::AtomRead;
 use dutyd_core::rule::{Change, WhatIf};
@@ -31,9 +31,19 @@ pub fn explain(told: &Explanation, zone: &TimeZone) -> String {
         section(&mut text, "On the vendor's record", record(told));
         section(&mut text, "Still to be shown there", outbox(told));
     }
-    let known = if told.then { ", by what was known then and the policy in force now," } else { ", policy" };
-    text.push_str(&format!("\nas of {}{known} {}\n", instant(told.now, zone), line(&told.policy, 12)));
+    text.push_str(&format!("\nas of {}, {}\n", instant(told.now, zone), judged_by(told)));
     text
+}
+
+fn judged_by(told: &Explanation) -> String {
+    let policy = line(&told.policy, 12);
+    let today = |because: &str| format!("by what was known then; {because}: judged by today's, {policy}");
+    match &told.judged_by {
+        _ if !told.then => format!("policy {policy}"),
+        JudgedBy::InForceThen => format!("by what was known then; policy {policy}, in force then"),
+        JudgedBy::NotKept(then) => today(&format!("policy {}, in force then, is not kept", line(then, 12))),
+        JudgedBy::NotKnown => today("nothing says which policy was in force then"),
+    }
 }
 
 fn section(text: &mut String, heading: &str, lines: Vec<String>) {

@@ -42,6 +42,16 @@ pub fn recount(found: &Recount) -> String {
         number(found.same),
         number(found.different)
     );
+    let (kept, gone): (Vec<_>, Vec<_>) = found.policies.iter().partition(|(_, kept)| **kept);
+    let names = |all: &[(&String, &bool)]| {
+        all.iter().map(|(policy, _)| line(policy, 12)).collect::<Vec<_>>().join(", ")
+    };
+    if !kept.is_empty() {
+        text.push_str(&format!("each judged by its policy then: {}\n", names(&kept)));
+    }
+    if !gone.is_empty() {
+        text.push_str(&format!("not kept: {}\n", names(&gone)));
+    }
     if found.untold > 0 {
         text.push_str(&format!(
             "{} cannot be recomputed: their policy or a long value is not kept\n",

@@ -1,6 +1,6 @@
 //! `dutyd explain CASE`: what every rule says about a case and why, what would change it, and what stands on the record.
 
-use super::then::known_at;
+use super::then::{known_at, policies_at};
 use super::{Desk, Refusal};
 use crate::store::{DecisionRow, StateRow, Wanted, open_state};
 use dutyd_core::action::{Severity, Want};
@@ -28,7 +28,11 @@ pub struct Explanation {
     /// shown there is left out.
     #[serde(default)]
     pub then: bool,
+    /// The policy that judged.
     pub policy: String,
+    /// Of an earlier instant: how that policy stands to the one in force then.
+    #[serde(default)]
+    pub judged_by: JudgedBy,
     pub case: CaseLine,
     pub rules: Vec<RuleLine>,
     /// Open and pending flags.
@@ -49,6 +53,26 @@ pub struct Explanation {
     pub outbox: Vec<OutboxLine>,
     /// The latest, oldest first.
     pub decisions: Vec<Saying>,
+}
+
+/// All that is remembered about one case, and what time it is where it lives.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct History {
+    pub now: Timestamp,
+    pub state: CaseState,
+}
+
+/// Which policy judges an instant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgedBy {
+    /// The one in force at that instant.
+    #[default]
+    InForceThen,
+    /// Today's: of the one in force then, by this content hash, the text is not kept.
+    NotKept(String),
+    /// Today's: nothing says which one was in force then.
+    NotKnown,
 }
 
 /// The case in one line.
@@ -153,11 +177,12 @@ impl Desk {
         match at.filter(|at| *at < now) {
             Some(at) => {
                 let known = known_at(&state, &decisions, at)?;
+                let (policies, judged_by) = policies_at(&policies, &self.store.past().await?, at);
                 let around = self.around_at(&policies.current, &known, at).await?;
                 let before: Vec<DecisionRow> =
                     decisions.into_iter().filter(|row| row.decision.at <= at).collect();
                 let told = tell(&policies, &known, around, &before, at);
-                Ok(Explanation { then: true, marks: SeenMarks::default(), ..told })
+                Ok(Explanation { then: true, judged_by, marks: SeenMarks::default(), ..told })
             }
             None => {
                 let around = self.store.around(row.case).await?;
@@ -168,9 +193,9 @@ impl Desk {
         }
     }
 
-    pub(super) async fn history(&self, name: &str) -> Result<CaseState, Refusal> {
+    pub(super) async fn history(&self, name: &str) -> Result<History, Refusal> {
         let row = self.one_case(name).await?;
-        Ok(open_state(&row.state)?)
+        Ok(History { now: self.now(), state: open_state(&row.state)? })
     }
 
     /// The one case that a name means.
@@ -210,6 +235,7 @@ fn tell(
         now,
         then: false,
         policy: policy.id.clone(),
+        judged_by: JudgedBy::InForceThen,
         case: case_line(state),
         rules,
         flags: state.flags.iter().filter(shown).cloned().collect(),

@@ -6,6 +6,7 @@ use dutyd_core::decide::{Decision, DecisionKind};
 use dutyd_core::policy::PolicySet;
 use dutyd_core::rule::Verdict;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Cases read at once.
 const PAGE: usize = 500;
@@ -23,6 +24,9 @@ pub struct Recount {
     pub different: u64,
     /// The policy of the decision, or a value that was too long to keep, is not there any more.
     pub untold: u64,
+    /// Policies by which decisions were made, by content hash; true: the text is kept.
+    #[serde(default)]
+    pub policies: BTreeMap<String, bool>,
     /// `source/number rule: raised candidate, recomputed quiet`, the first ones.
     pub named: Vec<String>,
 }
@@ -64,6 +68,9 @@ impl Recount {
         } else {
             policies.older.get(&evidence.policy)
         };
+        if self.policies.len() < NAMED_MAX {
+            self.policies.entry(evidence.policy.clone()).or_insert(policy.is_some());
+        }
         let rule = policy.and_then(|policy| policy.rules.iter().find(|rule| rule.name == decision.rule));
         match rule.map(|rule| rule.recompute(evidence)) {
             None | Some(Verdict::CannotTell { .. }) => self.untold += 1,

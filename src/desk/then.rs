@@ -1,13 +1,12 @@
 //! An earlier instant: what was known of a case and of its neighbours then.
 
-use super::{Desk, Refusal};
-use crate::store::{DecisionRow, open_state};
+use super::{Desk, JudgedBy, Refusal};
+use crate::store::{DecisionRow, Past, open_state};
 use dutyd_core::around::{Around, LinkedCase};
 use dutyd_core::case::CaseKey;
-use dutyd_core::decide::{Census, Decision, DecisionKind};
-use dutyd_core::policy::Policy;
+use dutyd_core::decide::{Census, Decision, DecisionKind, moved_at};
+use dutyd_core::policy::{Policy, PolicySet};
 use dutyd_core::state::{CaseState, Flag, FlagState};
-use dutyd_core::timeline::Actor;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -15,6 +14,21 @@ use std::collections::BTreeMap;
 const CASES_MAX: usize = 100_000;
 /// Cases read at once.
 const PAGE: usize = 1_000;
+
+/// The policies as they stood at an instant: the one in force then first, if its text is kept.
+pub fn policies_at(policies: &PolicySet, past: &Past, at: Timestamp) -> (PolicySet, JudgedBy) {
+    let Some(id) = past.policy_at(at) else { return (policies.clone(), JudgedBy::NotKnown) };
+    if policies.current.id == id {
+        return (policies.clone(), JudgedBy::InForceThen);
+    }
+    let Some(kept) = policies.older.get(id) else {
+        return (policies.clone(), JudgedBy::NotKept(id.to_owned()));
+    };
+    let mut older = policies.older.clone();
+    older.remove(id);
+    older.insert(policies.current.id.clone(), policies.current.clone());
+    (PolicySet { current: kept.clone(), older }, JudgedBy::InForceThen)
+}
 
 /// The case as known at an instant, with the flags that were open by the decision log and what people had said by then.
 pub fn known_at(state: &CaseState, decisions: &[DecisionRow], at: Timestamp) -> Result<CaseState, Refusal> {
@@ -100,12 +114,10 @@ impl Desk {
 }
 
 fn neighbour(key: &CaseKey, state: &CaseState) -> LinkedCase {
-    let by_people = |actor: Actor| matches!(actor, Actor::Customer | Actor::Agent);
-    let moved_at = state.events.iter().filter(|event| by_people(event.actor)).map(|event| event.at).max();
     LinkedCase {
         key: key.clone(),
         number: state.case.number.clone(),
         status: state.case.status,
-        moved_at: moved_at.unwrap_or(state.case.opened_at),
+        moved_at: moved_at(state),
     }
 }

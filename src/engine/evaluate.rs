@@ -10,11 +10,10 @@ use crate::store::{
 };
 use async_trait::async_trait;
 use dutyd_core::around::GroupKind;
-use dutyd_core::decide::{Outcome, decide, groups};
+use dutyd_core::decide::{Outcome, decide, groups, moved_at};
 use dutyd_core::policy::{Policy, PolicySet};
 use dutyd_core::rule::GroupWord;
 use dutyd_core::state::{CaseState, FlagState, News, Presence};
-use dutyd_core::timeline::Actor;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -374,12 +373,6 @@ fn blank(due: &DueCase) -> OutcomeCommit {
         due_at: None,
         refetch: false,
     }
-}
-
-fn moved_at(state: &CaseState) -> Timestamp {
-    let by_people = |actor: Actor| matches!(actor, Actor::Customer | Actor::Agent);
-    let last = state.events.iter().filter(|event| by_people(event.actor)).map(|event| event.at).max();
-    last.unwrap_or(state.case.opened_at)
 }
 
 /// Notes of flags that were open and are not any more: what was not said yet need not be said.

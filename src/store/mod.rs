@@ -14,7 +14,7 @@ pub use codec::{NEWS_VERSION, Sealed, open_news, open_state, seal_change, seal_n
 pub use error::StoreError;
 pub use read::{
     AuditQuestion, AuditRow, ChannelRow, Counts, DecisionRow, FlagRow, OutboxCounts, ParkedKind, ParkedRow,
-    SourceRow, StateRow, Wanted,
+    Past, PolicyRow, SourceRow, StateRow, Wanted,
 };
 pub use room::{FreeMin, Room};
 pub use types::{
@@ -170,6 +170,9 @@ pub trait Store: Send + Sync {
 
     /// Reads the whole chain. `head`: a hash, in hex, that must be in it.
     async fn verify_audit(&self, head: Option<String>) -> Result<Verified>;
+
+    /// What is kept of the past, apart from the cases.
+    async fn past(&self) -> Result<Past>;
 
     async fn counts(&self, now: Timestamp) -> Result<Counts>;
 }

@@ -7,6 +7,7 @@ use dutyd_core::case::CaseKey;
 use dutyd_core::decide::Decision;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One case with its state, still sealed.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,6 +177,41 @@ impl OutboxCounts {
     /// Those that will be sent without anybody's help.
     pub fn pending(&self) -> u64 {
         self.ready + self.waiting + self.flying + self.unknown
+    }
+}
+
+/// A policy that came into force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRow {
+    pub at: Timestamp,
+    /// Content hash.
+    pub policy: String,
+    /// The one before.
+    pub before: Option<String>,
+}
+
+/// What is kept of the past, apart from the cases.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Past {
+    /// As the audit log has them, oldest first.
+    pub policies: Vec<PolicyRow>,
+    /// The policy that open cases were last made due for.
+    pub policy: Option<String>,
+    /// Cases that were known once and are pruned or erased.
+    pub forgotten: u64,
+    /// When each source was first read.
+    pub watched_from: BTreeMap<String, Timestamp>,
+}
+
+impl Past {
+    /// The policy in force at an instant, by content hash; `None`: nothing says.
+    pub fn policy_at(&self, at: Timestamp) -> Option<&str> {
+        let row = self.policies.iter().rev().find(|row| row.at <= at);
+        let earliest = || match self.policies.first() {
+            Some(first) => first.before.as_deref(),
+            None => self.policy.as_deref(),
+        };
+        row.map_or_else(earliest, |row| Some(&row.policy))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod argue;
 mod audit;
+mod backtest;
 mod cli;
 mod clocks;
 mod contract;

@@ -11,6 +11,7 @@ mod ledger;
 mod notices;
 mod open;
 mod outbox;
+mod past;
 mod reads;
 mod rows;
 mod sums;
@@ -402,6 +403,10 @@ impl Store for SqliteStore {
 
     async fn verify_audit(&self, head: Option<String>) -> Result<Verified> {
         self.read(move |db| audit::verify(db, head.as_deref())).await
+    }
+
+    async fn past(&self) -> Result<Past> {
+        self.read(past::past).await
     }
 
     async fn counts(&self, now: Timestamp) -> Result<Counts> {

@@ -53,7 +53,7 @@ pub fn distrust(db: &Connection, now: Timestamp) -> Result<()> {
 
 /// Which policy the open cases were last made due for, and how far that is: the number of the walk, its pass, and the
 /// last row it met.
-const EPOCH: &str = "policy";
+pub const EPOCH: &str = "policy";
 const WALK: &str = "policy_walk";
 /// How the vendors' clocks stood to ours when what is due was derived.
 const CLOCKS: &str = "clocks";
