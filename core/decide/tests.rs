@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 mod answers;
+mod echo;
 mod notes;
 mod wave;
 
@@ -230,6 +231,25 @@ fn a_blind_source_raises_nothing_by_the_passage_of_time() {
     assert!(outcome.decisions.is_empty());
 }
 
+/// A field that we may not read any more is not a field without a value.
+#[test]
+fn what_cannot_be_told_neither_raises_nor_clears() {
+    let mut desk = Desk::new(RULES);
+    desk.set_priority(1);
+    desk.turn();
+    desk.now = at(1);
+    desk.edit(|record| {
+        record.case.priority = None;
+        record.case.unread.push("priority".to_owned());
+    });
+    let outcome = desk.turn();
+    assert_eq!(kinds(&outcome), []);
+    assert!(outcome.trouble.iter().any(|trouble| trouble.rule == "urgent"), "{:?}", outcome.trouble);
+    assert_eq!(desk.severity(), Some(Severity::Candidate));
+    desk.edit(|record| record.case.unread.clear());
+    assert_eq!(kinds(&desk.turn()), [DecisionKind::Clear], "now it is known to have none");
+}
+
 #[test]
 fn a_daemon_that_lost_its_memory_doubles_nothing() {
     let mut desk = Desk::new(RULES);
@@ -310,39 +330,6 @@ fn automation_that_takes_the_mark_off_is_corrected_twice_then_reported() {
         assert_eq!(outcome.trouble.iter().any(|trouble| trouble.rule == "mark"), round > 2, "round {round}");
     }
     assert_eq!(desk.doubled(), 0);
-}
-
-#[test]
-fn our_own_write_seen_before_its_receipt_is_nobodys_removal() {
-    let mut desk = Desk::new(RULES);
-    desk.set_priority(1);
-    desk.turn();
-    desk.now = at(1);
-    desk.set_priority(3);
-    let cleared = desk.read();
-    assert_eq!(kinds(&cleared), [DecisionKind::Clear]);
-    let late = desk.write(&cleared.actions);
-    desk.set_priority(1);
-    let raised = desk.read();
-    assert_eq!(kinds(&raised), [DecisionKind::Raise], "the empty mark on the record was ours");
-    desk.decide(&late);
-    let receipts = desk.write(&raised.actions);
-    desk.decide(&receipts);
-    assert_eq!(desk.severity(), Some(Severity::Candidate));
-    assert_eq!(desk.doubled(), 0);
-}
-
-#[test]
-fn a_read_from_before_our_own_write_is_nobodys_removal() {
-    let mut desk = Desk::new(RULES);
-    desk.set_priority(1);
-    let before = desk.record.clone();
-    let raised = desk.read();
-    let receipts = desk.write(&raised.actions);
-    desk.decide(&receipts);
-    let late = desk.decide(&[News::Change(Box::new(before))]);
-    assert_eq!(kinds(&late), []);
-    assert!(late.actions.is_empty(), "{:?}", late.actions);
 }
 
 #[test]
@@ -433,11 +420,15 @@ fn a_rule_waits_for_its_for_and_its_cooldown_and_its_refire_budget() {
     desk.turn();
     desk.now = at(7);
     desk.set_priority(1);
-    let outcome = desk.turn();
-    assert!(kinds(&outcome).iter().all(|kind| *kind != DecisionKind::Raise), "the budget of a day is spent");
-    desk.now = at(25);
-    let raised = desk.turn().decisions.into_iter().filter(|decision| decision.rule == "urgent");
-    assert_eq!(raised.map(|decision| decision.kind).collect::<Vec<_>>(), [DecisionKind::Raise]);
+    let mut urgent_at = |now: Timestamp| {
+        desk.now = now;
+        let decided = desk.turn().decisions.into_iter().filter(|decision| decision.rule == "urgent");
+        decided.map(|decision| decision.kind).collect::<Vec<_>>()
+    };
+    for spent in [at(7), at(8), at(24) + 29.minutes()] {
+        assert_eq!(urgent_at(spent), [], "the budget of a day is spent at {spent}");
+    }
+    assert_eq!(urgent_at(at(24) + 30.minutes()), [DecisionKind::Raise], "a day after the first");
 }
 
 #[test]

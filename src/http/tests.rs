@@ -423,6 +423,27 @@ async fn the_vendors_clock_is_read_from_its_answers() {
     assert_eq!(fixture.door.vendor_now(), fixture.clock.now() + fixture.door.offset());
 }
 
+/// A flag is never early by the vendor's time, however long an answer takes and whenever the vendor looked at its clock.
+#[test]
+fn our_idea_of_the_vendors_time_is_not_ahead_of_it() {
+    let sent_at: Timestamp = "2026-03-02T09:00:00.3Z".parse().expect("an instant");
+    // The header's grain.
+    let ahead_max = SignedDuration::from_millis(500);
+    for (truth, slow, looked) in
+        [(-7_200, 20, 0), (-60, 12, 6), (60, 12, 0), (60, 12, 12), (7_200, 40, 1), (30, 40, 20)]
+    {
+        let truth = SignedDuration::from_secs(truth);
+        let came_at = sent_at + SignedDuration::from_secs(slow);
+        let date = sent_at + SignedDuration::from_secs(looked) + truth;
+        let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let answer =
+            Response { status: 200, headers: vec![("date".to_owned(), date)], body: bytes::Bytes::new() };
+        let told = clock_offset(&answer, (sent_at, came_at), SignedDuration::ZERO).expect("a clock");
+        assert!(told <= truth + ahead_max, "{truth:#}, {slow} s: {told:#}");
+        assert!(told >= truth - SignedDuration::from_secs(slow + 1), "{truth:#}, {slow} s: {told:#}");
+    }
+}
+
 #[tokio::test]
 async fn what_the_vendor_says_in_a_header_holds_reads_back() {
     let fixture = fixture(SignIn::None).await;
