@@ -202,24 +202,28 @@ pub fn side_loads(book: &Book, include: &str, ids: &[u64], origin: &str, frame: 
             "organizations" => distinct(tickets.iter().filter_map(|one| one.organization))
                 .filter_map(|id| Some(organization(book.organizations.get(&id)?, origin)))
                 .collect(),
-            // Vendor: measures stand within each ticket, not beside the tickets; clients read `metric_set` there.
             "metric_sets" => {
-                for (name, rows) in frame.iter_mut().filter(|(name, _)| name.starts_with("ticket")) {
-                    let rows = if name == "ticket" {
-                        std::slice::from_mut(rows)
-                    } else {
-                        rows.as_array_mut().map_or(&mut [][..], Vec::as_mut_slice)
-                    };
-                    for row in rows {
-                        let ticket = row["id"].as_u64().and_then(|id| book.tickets.get(&id));
-                        row["metric_set"] = ticket.map_or(Value::Null, |ticket| metrics(ticket, origin));
-                    }
-                }
+                measured(book, frame, origin);
                 continue;
             }
             _ => continue,
         };
         frame.insert(word.to_owned(), Value::Array(rows));
+    }
+}
+
+/// Vendor: measures stand within each ticket, not beside the tickets; clients read `metric_set` there.
+fn measured(book: &Book, frame: &mut Map<String, Value>, origin: &str) {
+    for (name, rows) in frame.iter_mut().filter(|(name, _)| name.starts_with("ticket")) {
+        let rows = match rows {
+            Value::Array(rows) => rows.as_mut_slice(),
+            row if name == "ticket" => std::slice::from_mut(row),
+            _ => continue,
+        };
+        for row in rows {
+            let ticket = row["id"].as_u64().and_then(|id| book.tickets.get(&id));
+            row["metric_set"] = ticket.map_or(Value::Null, |ticket| metrics(ticket, origin));
+        }
     }
 }
 
