@@ -119,7 +119,7 @@ pub enum FieldValue {
 }
 
 /// Normalized snapshot of a case. Every optional field is present as `None`; `None` means "the vendor has no value",
-/// a field listed in `unread` means "we may not read it".
+/// a field listed in `unread` means "nothing is known of it".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Case {
     pub key: CaseKey,
@@ -149,7 +149,7 @@ pub struct Case {
     pub tags: Vec<String>,
     /// Custom fields by the name the connector file maps them to.
     pub fields: BTreeMap<String, FieldValue>,
-    /// Names of fields that our account may not read.
+    /// Names of fields that did not come, or not as we know them: our account may not read them, or the vendor changed.
     pub unread: Vec<String>,
     pub opened_at: Timestamp,
     pub updated_at: Timestamp,
@@ -192,6 +192,10 @@ pub struct SeenMarks {
     /// Markers (12 hex digits) of the notes of ours that stand on the record. Complete only if `notes_complete`.
     pub notes: Vec<String>,
     pub notes_complete: bool,
+    /// Whether what holds our marks did not come, or not as we know it: nothing is known of them then, least of all that
+    /// somebody took them off.
+    #[serde(default)]
+    pub unread: bool,
     /// Reply of a person to the mark, in the field or tag meant for it: `snooze 4h`, `ack`, `escalated`, …
     pub answer: Option<String>,
 }

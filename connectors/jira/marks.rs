@@ -88,6 +88,7 @@ pub fn seen(labels: &[String], property: &Property, notes: Vec<String>, notes_co
     });
     let severity_cleared = shown.is_none() && marker.as_ref().is_some_and(|marker| marker.severity.is_some());
     SeenMarks {
+        unread: false,
         marker,
         severity_cleared,
         why: property.why.clone(),

@@ -13,6 +13,7 @@ use crate::ConnectorError;
 use dutyd_core::case::{Case, CaseChange, CaseKey, FieldValue, Party, Revision};
 use dutyd_core::timeline::{EventKind, TimelineEvent};
 use jiff::{Timestamp, civil, tz::TimeZone};
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -63,7 +64,12 @@ impl Reader<'_> {
             events.push(event);
         }
         events.extend(whole.histories.iter().flat_map(|history| of_history(&people, history, self.now)));
-        let marks = marks::seen(&labels, &property(issue), notes, whole.comments_complete);
+        let mut marks = marks::seen(&labels, &property(issue), notes, whole.comments_complete);
+        // A label of ours stands there only beside the property.
+        marks.unread = match issue.field::<Vec<String>>("labels") {
+            Some(labels) => issue.properties.is_none() && labels.iter().any(|label| marks::is_ours(label)),
+            None => true,
+        };
         let events_complete = whole.histories_complete && whole.comments_complete;
         Ok(CaseChange { case, events, marks, events_complete, texts })
     }
@@ -166,14 +172,53 @@ impl Reader<'_> {
         request_type.into_iter().chain(mapped).collect()
     }
 
-    /// Fields that were asked for and did not come: a field without a value comes as null.
+    /// Fields that were asked for and did not come, or not as we know them: a field without a value comes as null.
     fn unread(&self, issue: &Issue) -> Vec<String> {
-        let custom = &self.site.ids.custom;
-        custom
-            .iter()
-            .filter(|(_, id)| !issue.fields.contains_key(*id))
-            .map(|(name, _)| name.clone())
-            .collect()
+        let ids = &self.site.ids;
+        let known = |field: &str, read: &dyn Fn(&Value) -> bool| {
+            let value = issue.fields.get(field).map(|raw| serde_json::from_str::<Value>(raw.get()));
+            matches!(value, Some(Ok(value)) if is_nothing(&value) || read(&value))
+        };
+        let party = |value: &Value| party_of(value).is_some();
+        let text = |value: &Value| value.is_string();
+        let person = |value: &Value| User::deserialize(value).ok().as_ref().and_then(person).is_some();
+        let rank = |value: &Value| {
+            party_of(value).is_some_and(|party| words::priority(self.config, &party.name).is_some())
+        };
+        let mut unread = Vec::new();
+        let mut judge = |name: &str, field: Option<&str>, read: &dyn Fn(&Value) -> bool| {
+            if field.is_some_and(|field| !known(field, read)) {
+                unread.push(name.to_owned());
+            }
+        };
+        judge("title", Some("summary"), &text);
+        judge("priority", Some("priority"), &rank);
+        judge("category", Some("issuetype"), &party);
+        judge("tags", Some("labels"), &|value| Vec::<String>::deserialize(value).is_ok());
+        judge("owner", Some("assignee"), &person);
+        judge("requester", Some("reporter"), &person);
+        judge("due_at", Some("duedate"), &|value| value.as_str().and_then(end_of_day).is_some());
+        for (name, field) in [
+            ("customer", &ids.customer),
+            ("tier", &ids.tier),
+            ("contract", &ids.contract),
+            ("team", &ids.team),
+            ("product", &ids.product),
+        ] {
+            judge(name, field.as_deref(), &party);
+        }
+        for (name, field) in &ids.custom {
+            judge(name, Some(field), &|value| value_of(value).is_some());
+        }
+        // Vendor: a field of Service Management does not come with issues of other projects.
+        let organizations = ids.organizations.as_deref().filter(|_| ids.customer.is_none());
+        if let Some(raw) = organizations.and_then(|id| issue.fields.get(id)) {
+            let odd = |value: Value| !is_nothing(&value) && party_of(&value).is_none();
+            if serde_json::from_str(raw.get()).map_or(true, odd) {
+                unread.push("customer".to_owned());
+            }
+        }
+        unread
     }
 
     fn links(&self, issue: &Issue) -> Vec<CaseKey> {
@@ -183,9 +228,19 @@ impl Reader<'_> {
     }
 }
 
+/// What a field without a value looks like.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
 /// The issue property, empty where there is none of ours.
 pub fn property(issue: &Issue) -> Property {
-    let raw = issue.properties.get(marks::NAME);
+    let raw = issue.properties.as_ref().and_then(|properties| properties.get(marks::NAME));
     let value: Option<Value> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
     value.as_ref().map(Property::read).unwrap_or_default()
 }

@@ -48,8 +48,8 @@ pub struct Issue {
     pub key: String,
     #[serde(default)]
     pub fields: BTreeMap<String, Box<RawValue>>,
-    #[serde(default)]
-    pub properties: BTreeMap<String, Box<RawValue>>,
+    /// Those that were asked for and are set; not there at all where nobody tells.
+    pub properties: Option<BTreeMap<String, Box<RawValue>>>,
     /// With `expand=changelog`.
     pub changelog: Option<ChangelogPage>,
 }

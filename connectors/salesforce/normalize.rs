@@ -103,8 +103,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Vendor: whether a status closes a case is the org's choice; the record says it (object reference, Case.IsClosed).
     fn status(&self) -> Result<Status, String> {
-        let name =
-            self.row.get("Status").ok_or("the field Status may not be read")?.as_str().unwrap_or_default();
+        let name = self.row.get("Status").ok_or("the field Status may not be read")?;
+        let name = name.as_str().or(name.is_null().then_some("")).ok_or("the field Status is no text")?;
         let closed = at(self.row, "IsClosed").as_bool().ok_or("IsClosed is neither true nor false")?;
         Ok(match self.config.status(name) {
             status if closed && status.is_open() => Status::Closed,
@@ -211,7 +211,57 @@ impl Reader<'_> {
         })
     }
 
+    /// Fields that the account may not read, and those that did not come or not as we know them.
     fn unread(&self) -> Vec<String> {
+        let chosen = &self.config.columns;
+        let named = [
+            ("title", "Subject"),
+            ("priority", "Priority"),
+            ("owner", "OwnerId"),
+            ("team", if chosen.team.is_empty() { "OwnerId" } else { &chosen.team }),
+            ("customer", "AccountId"),
+            ("requester", "ContactId"),
+            ("tier", &chosen.tier),
+            ("contract", &chosen.contract),
+            ("product", &chosen.product),
+            ("category", &chosen.category),
+            ("channel", &chosen.channel),
+            ("due_at", &chosen.due),
+        ];
+        let untold = named.iter().filter(|(_, column)| !column.is_empty() && !self.is_told(column));
+        let mut unread: Vec<String> = untold.map(|(name, _)| (*name).to_owned()).collect();
+        let odd = |field: &FieldConfig| self.shown(&field.column).is_some() && self.field(field).is_none();
+        let mapped = self.config.fields.iter();
+        let untold = mapped.filter(|(_, field)| !self.is_told(&field.column) || odd(field));
+        unread.extend(untold.map(|(name, _)| name.clone()));
+        let priority = self.raw("Priority");
+        if !priority.is_empty() && self.config.priority(priority).is_none() {
+            unread.push("priority".to_owned());
+        }
+        if self.shown(&chosen.due).is_some() && self.instant(&chosen.due).is_none() {
+            unread.push("due_at".to_owned());
+        }
+        unread.extend(self.refused());
+        unread
+    }
+
+    /// Whether a field came, with a value or with none. Vendor: of a record that is not there, the path ends in null.
+    fn is_told(&self, column: &str) -> bool {
+        let mut node = self.row;
+        for step in column.split('.') {
+            match node {
+                Value::Null => return true,
+                _ => match node.get(step) {
+                    Some(found) => node = found,
+                    None => return false,
+                },
+            }
+        }
+        !node.is_object() && !node.is_array()
+    }
+
+    /// Those that the org said our account does not know.
+    fn refused(&self) -> Vec<String> {
         let optional = self.config.optional_columns().into_iter();
         let absent = optional.filter(|(_, column)| self.absent.iter().any(|absent| absent == column));
         let name = |key: String| match key.strip_prefix("fields.").and_then(|key| key.strip_suffix(".column"))
@@ -237,6 +287,7 @@ impl Reader<'_> {
             marker.severity = Some(found);
         }
         SeenMarks {
+            unread: !self.is_told(&names.severity) || !self.is_told(&names.flags),
             marker,
             severity_cleared: severity.is_empty() && called_for.is_some(),
             why: self.shown(&names.why),

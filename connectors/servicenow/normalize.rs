@@ -144,6 +144,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn case(&self, key: &CaseKey, origin: &Url) -> Result<Case, String> {
         let state = self.row.get("state").ok_or("the column state may not be read")?.value.as_str();
+        if state.is_empty() {
+            return Err("the column state has no value".to_owned());
+        }
         let updated_at = self.instant("sys_updated_on").ok_or("sys_updated_on is not an instant")?;
         let opened_at = self.instant("opened_at").or_else(|| self.instant("sys_created_on"));
         let status = status(self.config, self.table, state, self.raw("hold_reason"));
@@ -221,10 +224,12 @@ impl Reader<'_> {
         })
     }
 
-    /// Vendor: columns that the account may not read are left out of the record without an error.
+    /// Vendor: columns that the account may not read are left out of the record without an error. What came and is no value
+    /// of its kind is no more known than that.
     fn unread(&self) -> Vec<String> {
         let chosen = &self.config.columns;
         let fixed = [
+            ("title", "short_description"),
             ("owner", "assigned_to"),
             ("team", "assignment_group"),
             ("requester", self.table.requester()),
@@ -242,7 +247,16 @@ impl Reader<'_> {
             .into_iter()
             .chain(custom)
             .filter(|(_, column)| !column.is_empty() && !self.row.contains_key(*column));
-        absent.map(|(name, _)| name.to_owned()).collect()
+        let odd_fields = self
+            .config
+            .fields
+            .iter()
+            .filter(|(_, field)| self.cell(&field.column).is_some() && self.field(field).is_none());
+        let odd_priority = !self.raw("priority").is_empty() && parse_priority(self.raw("priority")).is_none();
+        let odd_due = !self.raw(&chosen.due).is_empty() && self.instant(&chosen.due).is_none();
+        let odd = [("priority", odd_priority), ("due_at", odd_due)].into_iter().filter(|(_, is_odd)| *is_odd);
+        let odd = odd.map(|(name, _)| name.to_owned()).chain(odd_fields.map(|(name, _)| name.clone()));
+        absent.map(|(name, _)| name.to_owned()).chain(odd).collect()
     }
 
     fn marks(&self, notes: Vec<String>, notes_complete: bool) -> SeenMarks {
@@ -254,7 +268,9 @@ impl Reader<'_> {
             marker.severity = Some(found);
         }
         let text = |column: &str| Some(self.raw(column).to_owned()).filter(|text| !text.is_empty());
+        let is_told = |column: &String| column.is_empty() || self.row.contains_key(column.as_str());
         SeenMarks {
+            unread: !is_told(&names.severity) || !is_told(&names.flags),
             marker,
             severity_cleared: severity.is_empty() && called_for.is_some(),
             why: text(&names.why),

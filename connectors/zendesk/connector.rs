@@ -275,7 +275,7 @@ fn updated(
 }
 
 pub(super) fn read_ticket(raw: &RawValue) -> Result<Ticket, ConnectorError> {
-    serde_json::from_str(raw.get())
+    Ticket::read(raw.get())
         .map_err(|error| ConnectorError::Malformed { where_: "ticket".to_owned(), reason: error.to_string() })
 }
 

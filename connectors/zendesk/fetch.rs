@@ -225,7 +225,7 @@ impl Batch {
     }
 
     fn ticket(&mut self, raw: &RawValue) {
-        match serde_json::from_str::<Ticket>(raw.get()) {
+        match Ticket::read(raw.get()) {
             Ok(ticket) => drop(self.found.insert(ticket.id, Found::Ticket(Box::new(ticket)))),
             Err(error) => {
                 let bad = quarantined(raw, error.to_string());

@@ -129,7 +129,8 @@ impl Lens<'_> {
             let fields = organization?.organization_fields.as_ref()?;
             text_of(fields.get(key).filter(|_| !key.is_empty())?)
         };
-        let (fields, unread) = self.mapped(ticket);
+        let (fields, mut unread) = self.mapped(ticket);
+        unread.extend(self.untold(ticket));
         Ok(Case {
             key: CaseKey::new(self.source, ticket.id.to_string()),
             number: format!("#{}", ticket.id),
@@ -189,6 +190,31 @@ impl Lens<'_> {
             .collect()
     }
 
+    /// What of a ticket and of its organization did not come, or is no word that we know.
+    fn untold(&self, ticket: &Ticket) -> Vec<String> {
+        let mut untold: Vec<&str> = ticket.absent.clone();
+        if ticket.priority.as_deref().is_some_and(|word| self.priority(word).is_none()) {
+            untold.push("priority");
+        }
+        if self.fields.product.is_some_and(|id| ticket.custom(id).is_none()) {
+            untold.push("product");
+        }
+        let organization = ticket.organization_id.map(|id| self.directory.organizations.get(&id));
+        let columns = &self.config.columns;
+        for (name, key) in [("tier", &columns.tier), ("contract", &columns.contract)] {
+            let told = match organization {
+                None => !ticket.absent.contains(&"customer"),
+                Some(known) => known
+                    .and_then(|known| known.organization_fields.as_ref()?.get(key))
+                    .is_some_and(|value| !value.is_object() && !value.is_array()),
+            };
+            if !key.is_empty() && !told {
+                untold.push(name);
+            }
+        }
+        untold.into_iter().map(str::to_owned).collect()
+    }
+
     /// Mapped fields, and the names of those that the account may not read.
     fn mapped(&self, ticket: &Ticket) -> (BTreeMap<String, FieldValue>, Vec<String>) {
         let (mut fields, mut unread) = (BTreeMap::new(), Vec::new());
@@ -214,7 +240,9 @@ impl Lens<'_> {
             (None, Some(severity)) => Some(Marker { severity: Some(severity), flags: Vec::new() }),
             (None, None) => None,
         };
+        let is_told = |id: Option<u64>| id.is_none_or(|id| ticket.custom(id).is_some());
         SeenMarks {
+            unread: !is_told(self.fields.severity) || !is_told(self.fields.flags),
             marker,
             severity_cleared: listed && shown.is_none(),
             why: ticket.custom_text(self.fields.why).map(str::to_owned),

@@ -89,9 +89,60 @@ pub struct Ticket {
     /// Vendor: with `include=metric_sets` the measures stand within each ticket; older answers have them beside the tickets.
     #[serde(default)]
     pub metric_set: Option<MetricSet>,
+    /// Fields of a case whose keys did not come. Vendor: a ticket tells every one of them, with null where there is none.
+    #[serde(skip)]
+    pub absent: Vec<&'static str>,
+}
+
+/// Whether a key stands there, whatever its value.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Stands(bool);
+
+impl<'de> Deserialize<'de> for Stands {
+    fn deserialize<D: serde::Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(value).map(|_| Self(true))
+    }
+}
+
+/// The keys of a ticket that rules depend on.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Keys {
+    subject: Stands,
+    priority: Stands,
+    #[serde(rename = "type")]
+    kind: Stands,
+    requester_id: Stands,
+    assignee_id: Stands,
+    group_id: Stands,
+    organization_id: Stands,
+    tags: Stands,
+    due_at: Stands,
+    via: Stands,
 }
 
 impl Ticket {
+    /// A ticket, and which of its keys are not there.
+    pub fn read(raw: &str) -> serde_json::Result<Self> {
+        let mut ticket: Self = serde_json::from_str(raw)?;
+        let keys: Keys = serde_json::from_str(raw)?;
+        let named = [
+            ("title", keys.subject),
+            ("priority", keys.priority),
+            ("category", keys.kind),
+            ("requester", keys.requester_id),
+            ("owner", keys.assignee_id),
+            ("team", keys.group_id),
+            ("customer", keys.organization_id),
+            ("tags", keys.tags),
+            ("due_at", keys.due_at),
+            ("channel", keys.via),
+        ];
+        ticket.absent = named.into_iter().filter(|(_, stands)| !stands.0).map(|(name, _)| name).collect();
+        Ok(ticket)
+    }
+
     /// The value of a custom field: `None` if the field is absent, which differs from being null.
     pub fn custom(&self, id: u64) -> Option<&Value> {
         self.custom_fields.as_ref()?.iter().find(|field| field.id == id).map(|field| &field.value)

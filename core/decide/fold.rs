@@ -72,6 +72,10 @@ impl Folded {
         }
         self.state.case = change.case.clone();
         self.state.presence = Presence::Present;
+        // Invariant: marks that did not come were not taken off (`marks_that_cannot_be_read_are_not_taken_off`).
+        if change.marks.unread {
+            return;
+        }
         self.take_marks(&change.marks, now);
         self.take_answer(change.marks.answer.as_deref(), now);
         self.state.marks = change.marks.clone();

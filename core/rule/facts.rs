@@ -309,7 +309,7 @@ fn is_unread(case: &Case, field: &str) -> bool {
 }
 
 fn unread(field: &str) -> Reason {
-    format!("our account may not read `{field}` of this case").into()
+    format!("`{field}` of this case did not come, or not as we know it; may our account read it?").into()
 }
 
 fn readable(case: &Case, field: &str) -> Result<(), Reason> {

@@ -10,11 +10,15 @@
 //! own beside the target.
 
 pub mod dice;
+mod drift;
+mod headers;
 mod hooks;
 pub mod mutate;
 mod pages;
+mod paging;
 mod records;
 pub mod signing;
+pub mod tape;
 mod texts;
 mod watch;
 

@@ -7,5 +7,5 @@ mod forged;
 mod injection;
 mod intake;
 mod privilege;
-mod standing;
+pub mod standing;
 mod tls;

@@ -92,3 +92,18 @@ fn a_forecast_names_what_another_policy_would_raise_clear_and_change() {
     let expected = [("hot".to_owned(), None, candidate), ("urgent".to_owned(), candidate, None)];
     assert_eq!(told(&renamed), expected);
 }
+
+/// G19
+#[test]
+fn marks_that_cannot_be_read_are_not_taken_off() {
+    let mut desk = urgent();
+    desk.now = at(1);
+    let marks = desk.record.marks.clone();
+    desk.edit(|record| record.marks = SeenMarks { unread: true, ..SeenMarks::default() });
+    let outcome = desk.turn();
+    assert_eq!(kinds(&outcome), []);
+    assert!(overrides(&desk).is_empty() && outcome.actions.is_empty(), "{:?}", outcome.actions);
+    desk.now = at(2);
+    desk.edit(|record| record.marks = marks);
+    assert_eq!(kinds(&desk.turn()), []);
+}

@@ -2,7 +2,10 @@
 
 use super::super::expr::{Atom, Expr, Test};
 use super::*;
+use crate::figure::measured;
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use std::cell::Cell;
 
 /// A case as large as may be read.
 fn large() -> CaseState {
@@ -13,13 +16,14 @@ fn large() -> CaseState {
 
 /// Steps are counted, not seconds: the bound on a condition's steps is what keeps it short on any machine. Counted here on
 /// what was compiled, each loop going round as often as it may, and not as the compiler counts.
-fn is_refused_or_cheap(source: &str) -> bool {
+fn steps_if_taken(source: &str) -> Result<usize, TestCaseError> {
     match compile(source, Scope::Rule, &names()) {
-        Err(faults) => !faults.is_empty(),
+        Err(faults) if faults.is_empty() => Err(TestCaseError::fail("refused without a reason")),
+        Err(_) => Ok(0),
         Ok(condition) => {
             let (policy, around, state) = (Policy::default(), Around::default(), large());
             condition.judge(&Facts::new(&policy, &state, &around, &[], at(60)));
-            condition.atoms.iter().map(steps_of).sum::<usize>() <= STEPS_MAX
+            Ok(condition.atoms.iter().map(steps_of).sum())
         }
     }
 }
@@ -67,7 +71,8 @@ fn the_known_cost_bombs_are_refused() {
     }
     let one = "case.tags.exists(a, case.tags.exists(b, a == b))";
     assert!(
-        is_refused_or_cheap(one) && compile(one, Scope::Rule, &names()).is_ok(),
+        steps_if_taken(one).is_ok_and(|steps| steps <= STEPS_MAX)
+            && compile(one, Scope::Rule, &names()).is_ok(),
         "one such loop is allowed"
     );
     let many = vec![one; 40].join(" || ");
@@ -134,16 +139,26 @@ fn expression() -> impl Strategy<Value = String> {
     })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: super::time::cases(1_000), ..ProptestConfig::default() })]
-
-    #[test]
-    fn generated_conditions_are_refused_or_cheap(source in expression()) {
-        prop_assert!(is_refused_or_cheap(&source));
-    }
-
-    #[test]
-    fn any_text_is_refused_or_compiled_without_panic(source in "[a-z.()\\[\\]{}!&|<>=+*/?:\"' 0-9\\\\é-]{0,120}") {
-        prop_assert!(is_refused_or_cheap(&source));
-    }
+/// G33. Conditions and texts by the thousand; `PROPTEST_CASES=10000` for the goal's own number.
+#[test]
+fn generated_conditions_and_any_text_are_refused_or_cheap() {
+    let config = ProptestConfig { cases: super::time::cases(1_000), ..ProptestConfig::default() };
+    let (tried, most) = (Cell::new(0), Cell::new(0));
+    let judge = |source: &str| {
+        let steps = steps_if_taken(source)?;
+        tried.set(tried.get() + 1);
+        most.set(most.get().max(steps));
+        (steps <= STEPS_MAX).then_some(()).ok_or_else(|| TestCaseError::fail(format!("{steps} steps")))
+    };
+    proptest!(config.clone(), |(source in expression())| judge(&source)?);
+    let any = "[a-z.()\\[\\]{}!&|<>=+*/?:\"' 0-9\\\\é-]{0,120}";
+    proptest!(config, |(source in any)| judge(&source)?);
+    measured(
+        "G33.steps",
+        &format!(
+            "{} generated conditions: each refused, or at most {} steps (bound {STEPS_MAX})",
+            tried.get(),
+            most.get()
+        ),
+    );
 }
