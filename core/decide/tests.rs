@@ -13,6 +13,7 @@ use std::sync::Arc;
 mod answers;
 mod echo;
 mod notes;
+mod retrace;
 mod wave;
 
 const RULES: &str = r#"
