@@ -141,6 +141,7 @@ async fn each_grant_opens_a_session_and_each_refusal_says_why() {
     let user = text("username");
     for (assertion, wanted) in [
         (assertion(login, now + 180, &user), None),
+        (assertion(login, now * 1_000 + 300, &user), None),
         (assertion("https://elsewhere.example", now + 180, &user), Some("audience is invalid")),
         (assertion(login, now - 1, &user), Some("expired authorization code")),
         (assertion(login, now + 180, "nobody@nowhere"), Some("user hasn't approved this consumer")),
