@@ -103,7 +103,7 @@ impl Daemon {
             clock: clock.clone(),
             policy: policy.clone(),
             sources,
-            channels: channels(&config)?,
+            channels: channels(&config, &metrics)?,
             retention: retention(&config),
             seed,
         };
@@ -239,12 +239,12 @@ fn setup(
     })
 }
 
-fn channels(config: &Config) -> Result<Vec<ChannelSetup>, DaemonError> {
+fn channels(config: &Config, metrics: &Arc<Metrics>) -> Result<Vec<ChannelSetup>, DaemonError> {
     let setup = |channel: &Channel| {
         let door = Door::new(channel, &config.settings.network).map_err(|reason| {
             DaemonError::Config(vec![Problem::of_file(&channel.file, reason, "see [network] in dutyd.toml")])
         })?;
-        Ok(ChannelSetup { channel: Arc::new(channel.clone()), door })
+        Ok(ChannelSetup { channel: Arc::new(channel.clone()), door, metrics: metrics.clone() })
     };
     config.channels.iter().map(setup).collect()
 }

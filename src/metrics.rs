@@ -3,6 +3,7 @@
 //! Knows: names and labels. Must not know: where the numbers come from; whoever does something counts it here.
 
 use crate::desk::{SourceLine, Status};
+use crate::store::ChannelRow;
 use dutyd_connectors::{Budget, Lane};
 use dutyd_core::action::Severity;
 use jiff::Timestamp;
@@ -32,6 +33,17 @@ struct DeliveryLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MessageLabels {
+    channel: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ChannelLabels {
+    channel: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SeverityLabels {
     severity: &'static str,
 }
@@ -42,6 +54,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     budget_remaining: Family<SourceLabels, Gauge<f64, AtomicU64>>,
     deliveries: Family<DeliveryLabels, Counter>,
+    messages: Family<MessageLabels, Counter>,
 }
 
 impl Metrics {
@@ -77,6 +90,12 @@ impl Metrics {
         self.deliveries.get_or_create(&labels).inc();
     }
 
+    /// An attempt to tell people, by what became of it: `told`, `retry` or `parked`.
+    pub fn message(&self, channel: &str, outcome: &'static str) {
+        let labels = MessageLabels { channel: channel.to_owned(), outcome };
+        self.messages.get_or_create(&labels).inc();
+    }
+
     /// All counters under their names.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
@@ -94,6 +113,11 @@ impl Metrics {
             "dutyd_webhook_deliveries",
             "Webhooks by how they were answered",
             self.deliveries.clone(),
+        );
+        registry.register(
+            "dutyd_messages",
+            "Attempts to tell people, by channel and outcome",
+            self.messages.clone(),
         );
     }
 }
@@ -152,7 +176,24 @@ pub fn gauges(registry: &mut Registry, status: &Status) {
     source("dutyd_writes_per_hour_max", "Records that may be written within an hour", |line, _| {
         Some(f64::from(line.writes_per_hour))
     });
+    channels(registry, status);
     overall(registry, status);
+}
+
+fn channels(registry: &mut Registry, status: &Status) {
+    let mut channel = |name: &str, help: &str, value: fn(&ChannelRow, Timestamp) -> f64| {
+        let family = Family::<ChannelLabels, Gauge<f64, AtomicU64>>::default();
+        for row in &status.channels {
+            let labels = ChannelLabels { channel: row.channel.clone() };
+            family.get_or_create(&labels).set(value(row, status.now));
+        }
+        registry.register(name, help, family);
+    };
+    channel("dutyd_messages_waiting", "Flags and digests to be told", |row, _| row.pending as f64);
+    channel("dutyd_messages_parked", "Flags and digests that could not be told", |row, _| row.parked as f64);
+    channel("dutyd_messages_age_seconds", "The longest one has waited to be told", |row, now| {
+        waited(row.since, now)
+    });
 }
 
 fn overall(registry: &mut Registry, status: &Status) {

@@ -3,6 +3,7 @@
 //! Must not know: secrets; it names where they go.
 
 use super::config::{Config, Flavour, Notes, SignInConfig};
+use dutyd_core::action::Severity;
 
 /// The steps, for this configuration. `hook_url`: where webhooks go.
 pub fn setup(config: &Config, hook_url: &str) -> String {
@@ -105,9 +106,14 @@ fn filter(config: &Config) -> String {
         Notes::None => "Outside Service Management no notes are written.",
         Notes::Role(_) | Notes::Group(_) => "Outside Service Management notes are restricted as configured.",
     };
+    let label = |severity: Severity| format!("\"dutyd-{}\"", severity.word());
+    let (act, look) =
+        (label(Severity::Critical), [Severity::Candidate, Severity::Critical].map(label).join(", "));
     format!(
         "5. Where people see it\n\
-         \x20  Filters > New filter (or a queue): {scope}labels = dutyd ORDER BY priority DESC, updated DESC\n\
+         \x20  Filters > New filter > JQL, shared with the agents; in Service Management a queue (Queues > Create queue):\n\
+         \x20    {scope}labels in ({look}) AND statusCategory != Done ORDER BY priority DESC, updated DESC\n\
+         \x20  Jira cannot sort by a label: a second filter with {act} alone shows the worst.\n\
          \x20  {notes}\n\n"
     )
 }

@@ -109,7 +109,8 @@ fn list_view(config: &Config) -> String {
         "5. List view of flagged cases (Cases > list view controls > New), visible to all agents\n\
          \x20  Name: Flagged by dutyd\n\
          \x20  Filters: Closed equals False, dutyd severity equals candidate, critical\n\
-         \x20  Columns: Case Number, Subject, dutyd severity, dutyd why, Case Owner; sort by dutyd severity\n\
+         \x20  Columns: Case Number, Subject, dutyd severity, dutyd why, Case Owner; sort by dutyd severity, descending\n\
+         \x20  (a picklist sorts in the order of its values, so the order of step 1 puts critical first)\n\
          \x20  The same as a question: SELECT CaseNumber, Subject, {severity} FROM Case WHERE IsClosed = false \
          AND {severity} IN ('candidate','critical')\n\n"
     )

@@ -187,13 +187,14 @@ fn list_view(config: &Config) -> String {
     let mut text = String::from("6. List of flagged cases (a module or a shared filter), worst first\n");
     for table in tables(config) {
         text.push_str(&format!(
-            "   {origin}/{table}_list.do?sysparm_query={severity}INcandidate,critical%5EORDERBYDESC{severity}\n",
+            "   {origin}/{table}_list.do?sysparm_query=active=true%5E{severity}INcandidate,critical%5EORDERBYDESC{severity}\n",
             origin = config.origin.trim_end_matches('/'),
             severity = marks.severity
         ));
     }
     text.push_str(&format!(
-        "   Show the columns Number, {}, {}, Assigned to.\n\n",
+        "   The same by hand: Active is true, {0} is one of candidate, critical; sorted by {0}, z to a (critical comes first).\n\
+         \x20  Show the columns Number, Short description, {0}, {1}, Assigned to.\n\n",
         marks.severity, marks.why
     ));
     text

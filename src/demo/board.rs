@@ -29,6 +29,8 @@ pub struct Progress {
     pub now: Timestamp,
     /// Share of the world's time that has passed, 0 to 1; `None`: nobody knows the end.
     pub share: Option<f64>,
+    /// Messages that somebody was sent.
+    pub told: usize,
 }
 
 /// How much of the world's time passes between two plain progress lines.
@@ -90,7 +92,8 @@ fn head(list: &List, progress: &Progress) -> String {
     let share = progress.share.map(|share| format!("{:>3.0} %  ", share * 100.0)).unwrap_or_default();
     let [watch, warning, candidate, critical] = list.counts;
     let open = format!("{critical} critical, {candidate} candidates, {warning} warnings, {watch} watched");
-    format!("{share}{}  open flags: {open}", stamp(progress.now))
+    let told = crate::cli::words::count(progress.told as u64, "message");
+    format!("{share}{}  open flags: {open}; {told} sent", stamp(progress.now))
 }
 
 fn line(flag: &FlagLine, now: Timestamp) -> String {

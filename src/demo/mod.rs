@@ -2,6 +2,7 @@
 
 mod board;
 mod customers;
+mod duty;
 mod judge;
 mod oracle;
 mod read_back;
@@ -9,6 +10,7 @@ mod stage;
 mod summary;
 
 pub use customers::customers;
+pub use duty::{Duty, Told};
 pub use judge::{Ending, Judgement, judge};
 pub use oracle::Oracle;
 pub use read_back::{Shown, read_back};
@@ -108,7 +110,7 @@ fn progress(stage: &Stage) -> Progress {
     let passed = now.duration_since(stage.begins_at).as_secs_f64();
     let share =
         stage.ends_at.map(|end| (passed / end.duration_since(stage.begins_at).as_secs_f64()).min(1.0));
-    Progress { now, share }
+    Progress { now, share, told: stage.duty.as_ref().map_or(0, Duty::count) }
 }
 
 /// Stops the world, reads everything back and compares it with the oracle.
@@ -150,8 +152,15 @@ pub async fn account(stage: &Stage) -> anyhow::Result<Summary> {
     let log = if stage.replays { Some(judged(stage, &oracle).await?) } else { None };
     let store = SqliteStore::open_to_read(&stage.dir.join("state").join(crate::daemon::DATABASE))?;
     let evidence = recount(&store, &policies).await?;
+    let told = match &stage.duty {
+        Some(duty) => {
+            duty.write_samples(&stage.dir.join("messages"))?;
+            Some(duty.account(&store.channels().await?))
+        }
+        None => None,
+    };
     let world = [stage.begins_at.to_string(), now.to_string()];
-    Ok(Summary { vendors, log, evidence, seed: stage.seed, world })
+    Ok(Summary { vendors, told, log, evidence, seed: stage.seed, world })
 }
 
 /// Whoever reads back is no part of the show: the plan's limit, which counts everybody, no longer holds him up.

@@ -1,5 +1,6 @@
 //! The demo's stage: the sandbox in this process, and a directory with the configuration of a daemon that watches it.
 
+use super::duty::{self, Duty};
 use super::{Arguments, customers};
 use anyhow::Context;
 use dutyd_core::{SignedDuration, Timestamp};
@@ -65,6 +66,8 @@ pub struct Stage {
     pub seed: u64,
     /// Whether the world is a real log, with a verdict of its own.
     pub replays: bool,
+    /// Whom the daemon tells.
+    pub duty: Option<Duty>,
 }
 
 impl Stage {
@@ -88,7 +91,18 @@ impl Stage {
             coalesce_seconds: if arguments.log.is_some() { LOG_WINDOW_SECONDS } else { 0 },
             ..Options::default()
         };
-        Self::raise(&arguments.dir, options, if arguments.log.is_some() { "15m" } else { "5m" }).await
+        if arguments.log.is_some() {
+            return Self::raise(&arguments.dir, options, "15m").await;
+        }
+        let mut stage = Self::raise(&arguments.dir, options, "5m").await?;
+        let duty = Duty::listen(arguments.seed).await?;
+        let secret_file = stage.dir.join("secrets/duty-signing");
+        let (file, secret) = duty.channel(&secret_file);
+        write_secret(&secret_file, &secret)?;
+        make_dir(&stage.dir.join("notify"))?;
+        std::fs::write(stage.dir.join(format!("notify/{}.toml", duty::CHANNEL)), file)?;
+        stage.duty = Some(duty);
+        Ok(stage)
     }
 
     /// Starts a sandbox and writes the files of a daemon on its clock into an emptied directory.
@@ -109,7 +123,7 @@ impl Stage {
         let reader_dir = dir.join("reader");
         write_sources(&reader_dir, &as_reader(&endpoints), rhythm)?;
         let begins_at = running.sandbox().inner.stage.clock.now();
-        Ok(Self { running, dir, reader_dir, begins_at, ends_at, seed, replays })
+        Ok(Self { running, dir, reader_dir, begins_at, ends_at, seed, replays, duty: None })
     }
 }
 

@@ -1,8 +1,10 @@
 //! What a demo came to: one object for machines, a page for people.
 
+use super::duty::Told;
 use super::judge::Judgement;
 use super::oracle::Oracle;
 use super::read_back::Shown;
+use crate::cli::words::count;
 use crate::desk::Recount;
 use dutyd_core::case::CaseKey;
 use dutyd_core::state::FlagState;
@@ -12,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Serialize)]
 pub struct Summary {
     pub vendors: BTreeMap<String, VendorSummary>,
+    /// What the duty manager's webhook heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<Judgement>,
     /// The evidence of all decisions, recomputed.
@@ -79,6 +84,9 @@ impl Summary {
             "\n  missing: should be flagged by the vendor's own history, and the record does not say so\n",
         );
         page.push_str("  doubled: a note of ours that stands twice on a record\n");
+        if let Some(told) = &self.told {
+            page.push_str(&told_lines(told, dir));
+        }
         page.push_str(&format!(
             "\nEvidence of {} decisions recomputed: {} give the same verdict again, {} another one, {} cannot be told.\n",
             self.evidence.decisions, self.evidence.same, self.evidence.different, self.evidence.untold
@@ -97,6 +105,23 @@ impl Summary {
     pub fn is_right(&self) -> bool {
         let vendors = self.vendors.values().all(|vendor| vendor.missing == 0 && vendor.doubled == 0);
         let evidence = self.evidence.different == 0 && self.evidence.untold == 0;
-        vendors && evidence && self.log.as_ref().is_none_or(|log| log.states_equal)
+        let told = self.told.as_ref().is_none_or(|told| told.doubled + told.badly_signed + told.left == 0);
+        vendors && evidence && told && self.log.as_ref().is_none_or(|log| log.states_equal)
     }
+}
+
+fn told_lines(told: &Told, dir: &str) -> String {
+    format!(
+        "\nTold to a duty manager by signed webhook: {}, of which {} of several flags at once and {}.\n  \
+         {} raised or worse, {} over; doubled {}, badly signed {}, left untold {}\n  \
+         how they look: {dir}/messages/ (mail as .html and .txt, Slack as .slack.json)\n",
+        count(told.messages as u64, "message"),
+        told.grouped,
+        count(told.digests as u64, "digest"),
+        count(told.raised as u64, "flag"),
+        told.over,
+        told.doubled,
+        told.badly_signed,
+        told.left
+    )
 }

@@ -5,6 +5,7 @@
 use super::retry::{WAIT_MAX, WAIT_MIN, after, backoff};
 use super::{EngineError, Shared, Tick, Unit, lock};
 use crate::http::{Door, PostError};
+use crate::metrics::Metrics;
 use crate::notify::{Channel, Content, Letter};
 use crate::store::{LeasedMessage, NoticeBounds, NoticeVerdict};
 use async_trait::async_trait;
@@ -20,6 +21,7 @@ pub const ATTEMPTS_MAX: u32 = 12;
 pub struct ChannelSetup {
     pub channel: Arc<Channel>,
     pub door: Door,
+    pub metrics: Arc<Metrics>,
 }
 
 /// See the module.
@@ -61,6 +63,7 @@ impl Unit for Tell {
             Ok(()) => NoticeVerdict::Told,
             Err(error) => self.verdict(&message, error),
         };
+        self.setup.metrics.message(&channel.name, verdict.word());
         self.shared.store.settle_notices(&channel.name, message, verdict, self.shared.now()).await?;
         Ok(Tick::Worked)
     }

@@ -229,6 +229,16 @@ pub enum NoticeVerdict {
     },
 }
 
+impl NoticeVerdict {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Told => "told",
+            Self::Retry { .. } => "retry",
+            Self::Parked { .. } => "parked",
+        }
+    }
+}
+
 /// Which facts of one group the policy in force reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FactsRead {

@@ -17,6 +17,9 @@ fn assert_right(summary: &Summary) {
         assert!(vendor.flagged > 0 && vendor.notes > 0 && vendor.api_calls > 0, "{name}: {vendor:?}");
         assert_eq!((vendor.missing, vendor.doubled), (0, 0), "{name}: {vendor:?}");
     }
+    let told = summary.told.as_ref().expect("a duty manager");
+    assert!(told.raised > 0 && told.messages >= told.grouped, "{told:?}");
+    assert_eq!((told.doubled, told.badly_signed, told.left), (0, 0, 0), "{told:?}");
     let evidence = &summary.evidence;
     assert!(evidence.decisions > 100, "{evidence:?}");
     assert_eq!(
@@ -30,6 +33,7 @@ async fn the_same_seed_gives_the_same_summary_of_all_systems() {
     let (first, second) = (demo(false).await, demo(false).await);
     assert_right(&first);
     assert_eq!(first.vendors, second.vendors);
+    assert_eq!(first.told, second.told);
 }
 
 #[tokio::test(flavor = "multi_thread")]

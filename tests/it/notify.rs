@@ -11,6 +11,7 @@ use crate::fixture::{HandClock, SOURCE, change, key, minutes, start};
 use dutyd::config::{Mode, NetworkSettings};
 use dutyd::engine::{ChannelSetup, Engine, Setup, SourceSetup, Tick, Unit};
 use dutyd::http::Door;
+use dutyd::metrics::Metrics;
 use dutyd::notify::{Channel, DigestAt, Kind, Threshold};
 use dutyd::store::sqlite::SqliteStore;
 use dutyd::store::{NoticeBounds, Order, ParkedKind, Retention, Store, Token};
@@ -20,6 +21,8 @@ use dutyd_core::case::{CaseChange, Party, Priority, SeenMarks, Status};
 use dutyd_core::policy::PolicySet;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use receiver::Receiver;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -87,6 +90,7 @@ struct Duty {
     policy: watch::Sender<Arc<PolicySet>>,
     mode: Mode,
     channel: Channel,
+    metrics: Arc<Metrics>,
 }
 
 impl Duty {
@@ -122,23 +126,37 @@ impl Duty {
             start_from: None,
         };
         let door = Door::new(&channel, &NetworkSettings::default()).expect("a door");
+        let metrics = Arc::new(Metrics::default());
         let setup = Setup {
             store: store.clone(),
             clock: clock.clone(),
             policy: watched,
             sources: vec![source],
-            channels: vec![ChannelSetup { channel: Arc::new(channel.clone()), door }],
+            channels: vec![ChannelSetup {
+                channel: Arc::new(channel.clone()),
+                door,
+                metrics: metrics.clone(),
+            }],
             retention: Retention::default(),
             seed: 1,
         };
         let engine = Engine::new(setup).await.expect("an engine");
         let units = engine.units();
-        Self { directory, clock, double, store, engine, units, policy, mode, channel }
+        Self { directory, clock, double, store, engine, units, policy, mode, channel, metrics }
+    }
+
+    /// The lines of the counter of messages, without its help.
+    fn counted(&self) -> Vec<String> {
+        let mut registry = Registry::default();
+        self.metrics.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("written");
+        text.lines().filter(|line| line.starts_with("dutyd_messages_total")).map(str::to_owned).collect()
     }
 
     /// As after a crash: nothing is closed in order.
     async fn restarted(self) -> Self {
-        let Self { directory, clock, double, store, engine, units, policy, mode, channel } = self;
+        let Self { directory, clock, double, store, engine, units, policy, mode, channel, metrics: _ } = self;
         let policies = PolicySet::clone(&policy.borrow());
         drop((store, engine, units));
         Self::over(directory, clock, double, mode, channel, policies).await
@@ -287,6 +305,12 @@ async fn a_failing_receiver_is_tried_again_under_the_same_id_and_after_bounded_a
     assert!(parked[0].contains("desk/INCb") && parked[0].contains("503"), "{parked:?}");
     duty.store.order(Order::RetryParked { id: None }, duty.now()).await.expect("ordered");
     duty.settle().await;
+    let counted = |outcome: &str, count: u32| {
+        format!("dutyd_messages_total{{channel=\"duty\",outcome=\"{outcome}\"}} {count}")
+    };
+    let mut lines = duty.counted();
+    lines.sort();
+    assert_eq!(lines, [counted("parked", 1), counted("retry", 13), counted("told", 2)]);
     assert_eq!((receiver.heard().len(), duty.parked().await.len()), (1, 0));
 }
 

@@ -138,7 +138,7 @@ fn the_setup_names_all_that_the_connector_uses() {
         "\"hook-secret\"",
         "'x-dutyd-timestamp'",
         "'x-dutyd-signature'",
-        "https://acme.service-now.com/incident_list.do?sysparm_query=u_gradeINcandidate,critical%5EORDERBYDESCu_grade",
+        "https://acme.service-now.com/incident_list.do?sysparm_query=active=true%5Eu_gradeINcandidate,critical%5EORDERBYDESCu_grade",
     ] {
         assert!(text.contains(part), "{part}");
     }
