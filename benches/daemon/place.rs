@@ -190,6 +190,7 @@ impl Place {
         std::fs::write(&secret, word("client_secret")?)?;
         let source = format!(
             "mode = \"observe\"\n[secrets]\nclient = {{ file = {secret:?} }}\n[zendesk]\norigin = {origin:?}\n\
+             requests_per_minute = 10000\n\
              [zendesk.sign_in.oauth]\nclient_id = {:?}\nclient_secret = \"client\"\n",
             word("client_id")?
         );
