@@ -37,7 +37,7 @@ const GOALS: [Goal; 36] = [
     goal("G5", "10⁶ intents with lost and late answers: no effect doubled", "", LONG),
     goal("G6", "10,000 simulated histories, all faults on: no promise broken", "", LONG),
     goal("G7", "1,000 histories run twice: identical logs", "", LONG),
-    goal("G8", "at least 20 guards removed one at a time: each noticed", "", LONG),
+    goal("G8", "at least 20 guards removed one at a time: each noticed", "RECORD=1 DUTYD_SABOTAGE=target/sabotage cargo test --test it sabotage::every_guard_taken_away", LONG),
     goal("G9", "10⁵ histories of equal stamps, late commits, index lag, zones: nothing missing", "", LONG),
     goal("G10", "10⁴ hostile paginations: at most two repeats, no endless loop", "DUTYD_PAGINGS=10000 cargo test --release --test it fuzz::paging", ORDINARY),
     goal("G11", "an outage of 73 h, past retention: filled in by itself, nothing missed or doubled", "", LONG),
