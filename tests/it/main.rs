@@ -16,6 +16,7 @@ mod engine;
 mod fixture;
 mod flips;
 mod fuzz;
+mod histories;
 mod hostile;
 mod kill;
 mod notify;

@@ -1,6 +1,8 @@
 //! One life of the daemon: store, engine, units and webhook intake over simulated vendors, wired as `daemon.rs` wires
 //! them, without sockets and without the loop. Ends by being dropped, as a killed process does.
 
+use super::shelf::Shelf;
+use super::steps::Steps;
 use super::time::SimClock;
 use super::watch::{Ledger, Watched};
 use super::wire::{Line, Wire};
@@ -46,7 +48,7 @@ pub struct Desk {
 }
 
 pub struct Life {
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<Shelf>,
     pub engine: Arc<Engine>,
     pub units: Vec<Arc<dyn Unit>>,
     pub intake: Router,
@@ -60,11 +62,14 @@ impl Life {
         desks: &[Desk],
         clock: &Arc<SimClock>,
         ledger: &Arc<Ledger>,
+        steps: &Arc<Steps>,
         policies: Arc<PolicySet>,
         seed: u64,
     ) -> Self {
         use dutyd::clock::Clock as _;
-        let store = Arc::new(opened(database, seed, clock.now()).await);
+        steps.count(false);
+        let inner = Arc::new(opened(database, seed, clock.now()).await);
+        let store = Arc::new(Shelf { inner, steps: steps.clone() });
         let mut connectors: BTreeMap<String, Arc<dyn Connector>> = BTreeMap::new();
         let mut sources = Vec::new();
         for desk in desks {
@@ -104,6 +109,7 @@ impl Life {
             metrics: Arc::new(Metrics::default()),
         }));
         let units = engine.units();
+        steps.count(true);
         Self { store, engine, units, intake, policies }
     }
 }

@@ -156,6 +156,25 @@ pub enum Op {
         after: bool,
         skip: u8,
     },
+    /// The process dies before or after the step of this number: a transaction or a request.
+    DieAt {
+        step: u16,
+        after: bool,
+    },
+    /// Shares of writes in percent: carried out without an answer, landing late.
+    Unsure {
+        source: u8,
+        lost: u8,
+        late: u8,
+    },
+    /// Each webhook is delivered up to so many times.
+    RingAgain {
+        times: u8,
+    },
+    /// The vendor's automation takes back what our writes say, each time.
+    Fight {
+        on: bool,
+    },
     LoseDatabase,
     /// A copy of the database is taken.
     Copy,
@@ -186,31 +205,35 @@ const OPS_MAX: u64 = 22;
 const OPS_MIN: u64 = 8;
 
 /// Draws in the order asked: a list is a function of its seed.
-struct Draws {
+pub struct Draws {
     seed: u64,
     drawn: u64,
 }
 
 impl Draws {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn new(seed: u64) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.drawn += 1;
         dice::hash(self.seed, &[b"list", &self.drawn.to_le_bytes()]) % bound
     }
 
-    fn byte(&mut self, bound: u64) -> u8 {
+    pub fn byte(&mut self, bound: u64) -> u8 {
         u8::try_from(self.below(bound)).unwrap_or(u8::MAX)
     }
 
-    fn yes(&mut self) -> bool {
+    pub fn yes(&mut self) -> bool {
         self.below(2) == 1
     }
 
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+    pub fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len() as u64) as usize]
     }
 
     /// Seconds from a spread of scales: instants close together matter as much as days.
-    fn seconds(&mut self) -> u32 {
+    pub fn seconds(&mut self) -> u32 {
         let bound = self.one(&[5, 70, 400, 4_000, 20_000]);
         self.below(bound) as u32 + 1
     }
@@ -218,7 +241,7 @@ impl Draws {
 
 impl List {
     pub fn drawn(seed: u64) -> Self {
-        let mut draws = Draws { seed, drawn: 0 };
+        let mut draws = Draws::new(seed);
         let count = draws.one(&[1, 1, 1, 2, 2, 3]);
         let first = draws.below(5);
         let sources: Vec<u8> = (0..count).map(|nth| ((first + nth * 2) % 5) as u8).collect();

@@ -51,11 +51,27 @@ impl Simulation {
             std::fs::create_dir_all(self.state_dir()).expect("a directory");
             let database = self.state_dir().join("dutyd.db");
             let policies = Arc::new(self.policies.clone());
-            let begun =
-                Life::begin(&database, &self.desks, &self.clock, &self.ledger, policies, self.lives).await;
+            let begun = Life::begin(
+                &database,
+                &self.desks,
+                &self.clock,
+                &self.ledger,
+                &self.steps,
+                policies,
+                self.lives,
+            )
+            .await;
             self.life = Some(begun);
         }
         self.life.as_ref().expect("it lives")
+    }
+
+    pub fn lose_database(&mut self) {
+        self.end_life();
+        self.decided.clear();
+        self.ledger.forget_marks();
+        let had_one = std::fs::remove_dir_all(self.state_dir()).is_ok();
+        self.ledger.tell("databases lost", had_one.into());
     }
 
     pub fn copy(&self, from: &std::path::Path, to: &std::path::Path) {
@@ -77,6 +93,7 @@ impl Simulation {
         self.end_life();
         self.decided.clear();
         self.ledger.forget_marks();
+        self.ledger.tell("databases restored", 1);
         for name in ["dutyd.db", "dutyd.db-wal", "dutyd.db-shm"] {
             std::fs::remove_file(self.state_dir().join(name)).ok();
         }

@@ -51,7 +51,9 @@ impl Simulation {
         let mut fields = Map::new();
         let number: Option<u64> = winner.id.parse().ok();
         fields.insert("into".to_owned(), number.map_or(json!(winner.id), Value::from));
-        self.command(case, |id| Command::Other { verb: "merge".to_owned(), id, fields });
+        if self.command(case, |id| Command::Other { verb: "merge".to_owned(), id, fields }) {
+            self.ledger.tell("merges", 1);
+        }
     }
 
     pub fn touch(&mut self, case: u8, hand: Hand) {
@@ -63,13 +65,16 @@ impl Simulation {
         self.change(case, fields, by);
     }
 
-    pub fn command(&mut self, case: usize, order: impl FnOnce(String) -> Command) {
+    /// Whether the vendor let it happen.
+    pub fn command(&mut self, case: usize, order: impl FnOnce(String) -> Command) -> bool {
         let Known { source, id, .. } = self.known[case].clone();
         let vendor = self.sandbox.inner.vendor(self.desks[source].name).expect("it plays");
         // A case may be closed, merged or gone: then the vendor refuses, as it would refuse a person.
         if let Err(error) = vendor.command(&order(id), self.clock.vendor_now()) {
             self.say(format_args!("the vendor refuses: {error}"));
+            return false;
         }
+        true
     }
 }
 

@@ -2,16 +2,16 @@
 
 use super::life::{Desk, Life};
 use super::list::{List, Op, VENDORS, Which};
+use super::steps::Steps;
+use super::tally::Tally;
 use super::time::SimClock;
 use super::verdict;
 use super::watch::Ledger;
-use super::wire::{Death, Line, lock};
+use super::wire::{Death, Line, Unsure, lock};
 use crate::contract::door::Door;
 use crate::contract::subject::{SERVICENOW, Subject, ZENDESK};
 use crate::contract::{jira_sites, salesforce_org};
-use axum::body::Body;
 use dutyd::clock::Clock as _;
-use dutyd::engine::{EngineError, Tick};
 use dutyd::store::Store as _;
 use dutyd_connectors::build;
 use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
@@ -23,11 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
-use tokio::sync::Notify;
-use tower::ServiceExt as _;
 
-/// Rounds of all units in which the engine must come to rest.
-const ROUNDS_MAX: usize = 300;
 /// Instants at which something is due within one operation that lets time pass.
 const INSTANTS_MAX: usize = 1_500;
 /// Where webhooks seem to go; the simulation takes them out of the queue.
@@ -44,12 +40,13 @@ pub fn subject(vendor: &str) -> &'static Subject {
 }
 
 /// The policies between which reloads change.
-static POLICIES: LazyLock<[Arc<Policy>; 3]> = LazyLock::new(|| {
+static POLICIES: LazyLock<[Arc<Policy>; 4]> = LazyLock::new(|| {
     let shared = include_str!("policy/shared.toml");
     let rules = [
         include_str!("policy/first.toml"),
         include_str!("policy/second.toml"),
         include_str!("policy/third.toml"),
+        include_str!("policy/opposing.toml"),
     ];
     rules.map(|rules| {
         let files = [("shared.toml", shared), ("rules.toml", rules)];
@@ -72,6 +69,9 @@ pub struct Ran {
     pub log: Vec<String>,
     pub broken: Vec<String>,
     pub residuals: BTreeMap<&'static str, usize>,
+    pub tally: Tally,
+    /// Steps at which the process could have died, in their order.
+    pub steps: Vec<String>,
 }
 
 pub struct Simulation {
@@ -82,11 +82,18 @@ pub struct Simulation {
     pub known: Vec<Known>,
     pub policies: PolicySet,
     pub life: Option<Life>,
-    dies: Arc<Notify>,
+    pub steps: Arc<Steps>,
+    pub began_at: Timestamp,
+    /// Each webhook is delivered up to so many times.
+    pub rings_max: u64,
+    /// The vendor's automation answers each write of ours.
+    pub fights: bool,
+    /// Writes that it has answered.
+    pub fought: usize,
     pub lives: u64,
     pub dir: tempfile::TempDir,
     /// What was delivered once, to be said again.
-    heard: Vec<(&'static str, Rendered)>,
+    pub heard: Vec<(&'static str, Rendered)>,
     /// Decisions of each case already looked at.
     pub decided: BTreeMap<i64, usize>,
 }
@@ -115,18 +122,23 @@ impl Simulation {
         let stage = &sandbox.inner.stage;
         stage.hooks.set_knobs(Knobs { to: Some(ELSEWHERE.to_owned()), ..Knobs::default() });
         let clock = Arc::new(SimClock::new(stage.clock.clone(), list.lockstep));
-        let dies = Arc::new(Notify::new());
-        let desks = names.iter().map(|name| desk(&sandbox, name, &clock, &dies)).collect();
+        let ledger: Arc<Ledger> = Arc::default();
+        let steps = Arc::new(Steps::new(ledger.clone()));
+        let desks = names.iter().map(|name| desk(&sandbox, name, &clock, &steps, &ledger)).collect();
         let policies = PolicySet { current: POLICIES[0].clone(), ..PolicySet::default() };
         Self {
             sandbox,
             clock,
-            ledger: Arc::default(),
+            ledger,
             desks,
             known: Vec::new(),
             policies,
             life: None,
-            dies,
+            steps,
+            began_at: start,
+            rings_max: 1,
+            fights: false,
+            fought: 0,
             lives: 0,
             dir: place(),
             heard: Vec::new(),
@@ -149,12 +161,20 @@ impl Simulation {
             simulation.heal_and_drain().await;
         }
         let mut residuals = BTreeMap::new();
-        if !simulation.is_broken() {
+        // What automation makes of a case in a fight is not what happened to it by the oracle's lights.
+        let fights = list.ops.iter().any(|op| matches!(op, Op::Fight { .. }));
+        if !simulation.is_broken() && !fights {
             residuals = verdict::judge(&mut simulation).await;
         }
+        if fights {
+            simulation.is_calm();
+        }
+        simulation.count_up();
+        let tally = std::mem::take(&mut *lock(&simulation.ledger.tally));
+        let steps = simulation.steps.passed();
         let log = simulation.whole_log();
         let broken = std::mem::take(&mut *lock(&simulation.ledger.broken));
-        Ran { log, broken, residuals }
+        Ran { log, broken, residuals, tally, steps }
     }
 
     /// What is broken once is not looked at any further.
@@ -237,7 +257,9 @@ impl Simulation {
             }
             Op::Delete { case } => {
                 let Some(case) = self.case(case) else { return };
-                self.command(case, |id| Command::Delete { id });
+                if self.command(case, |id| Command::Delete { id }) {
+                    self.ledger.tell("deletes", 1);
+                }
             }
             Op::Merge { case, into } => self.merge(case, into),
             Op::Touch { case, hand } => self.touch(case, hand),
@@ -274,17 +296,22 @@ impl Simulation {
                     Self::order(self.desks[self.source(source)].name, Match::default(), Fault::Expired);
                 self.sandbox.inner.stage.faults.order(order);
             }
-            Op::Crash => self.end_life(),
+            Op::Crash => {
+                self.ledger.tell("crashes between steps", self.life.is_some().into());
+                self.end_life();
+            }
+            Op::DieAt { step, after } => self.steps.die_at(step.into(), after),
+            Op::Unsure { source, lost, late } => {
+                let seed = self.sandbox.inner.stage.seed;
+                self.desks[self.source(source)].line.unsure(Some(Unsure { lost, late, seed }));
+            }
+            Op::RingAgain { times } => self.rings_max = u64::from(times.max(1)),
+            Op::Fight { on } => self.fights = on,
             Op::CrashAt { source, which, after, skip } => {
                 let death = Death { writes_only: which == Which::Writes, after, skip };
                 self.desks[self.source(source)].line.die_at(Some(death));
             }
-            Op::LoseDatabase => {
-                self.end_life();
-                self.decided.clear();
-                self.ledger.forget_marks();
-                std::fs::remove_dir_all(self.state_dir()).ok();
-            }
+            Op::LoseDatabase => self.lose_database(),
             Op::Copy => {
                 self.live().await;
                 self.copy(&self.state_dir(), &self.dir.path().join("copy"));
@@ -309,15 +336,20 @@ impl Simulation {
     }
 
     async fn jumped(&mut self) {
-        if let Some(life) = &self.life
-            && let Err(error) = life.engine.jumped().await
-        {
-            self.breaks(format_args!("after a jump: {error}"));
+        let Some(life) = &self.life else { return };
+        let engine = life.engine.clone();
+        tokio::select! {
+            biased;
+            told = engine.jumped() => if let Err(error) = told {
+                self.breaks(format_args!("after a jump: {error}"));
+            },
+            () = self.steps.dies.notified() => self.end_life(),
         }
     }
 
     /// The machine sleeps; vendors and webhooks go on without an answer.
     async fn freeze(&mut self, by: SignedDuration) {
+        self.ledger.tell("outages past retention", (by > RETENTION).into());
         let end = self.clock.vendor_now() + by;
         for _ in 0..INSTANTS_MAX {
             let now = self.clock.vendor_now();
@@ -366,147 +398,17 @@ impl Simulation {
         self.breaks("time does not come to the end of an operation");
     }
 
-    /// Delivers the webhooks that are due.
-    async fn ring(&mut self) {
-        let now = self.clock.vendor_now();
-        for ring in self.sandbox.inner.stage.hooks.take(now) {
-            let vendor = self.sandbox.inner.vendor(ring.vendor).expect("it plays");
-            let Some(rendered) = vendor.render(&ring, now) else { continue };
-            self.heard.push((ring.vendor, rendered.clone()));
-            let status = self.deliver(ring.vendor, rendered).await;
-            self.say(format_args!("rung by {}: {status}", ring.vendor));
-            if !(200..300).contains(&status) && self.clock.wrong_by().abs() < SignedDuration::from_mins(2) {
-                self.breaks(format_args!("a genuine webhook of {} was answered {status}", ring.vendor));
-            }
-            if let Some(again) = vendor.delivered(&ring, Some(status), now) {
-                self.sandbox.inner.stage.hooks.again(again, ring);
-            }
-        }
-    }
-
-    async fn deliver(&mut self, vendor: &str, rendered: Rendered) -> u16 {
-        let mut request = axum::http::Request::builder().method("POST").uri(format!("/hooks/{vendor}"));
-        for (name, value) in rendered.headers {
-            request = request.header(name, value);
-        }
-        let request = request.body(Body::from(rendered.body)).expect("a request");
-        let intake = self.live().await.intake.clone();
-        let Ok(answer) = intake.oneshot(request).await;
-        answer.status().as_u16()
-    }
-
-    /// A stranger's delivery is refused; a repeated one is refused or changes nothing.
-    async fn forge(&mut self, source: usize, replay: bool) {
-        let name = self.desks[source].name;
-        let heard = self.heard.iter().rev().find(|(vendor, _)| *vendor == name).cloned();
-        let Some((_, mut rendered)) = heard else { return };
-        if !replay {
-            rendered.body.push(b' ');
-        }
-        let status = self.deliver(name, rendered).await;
-        self.say(format_args!("forged: {status}"));
-        if !replay && (200..300).contains(&status) {
-            self.breaks(format_args!("a forged webhook of {name} was answered {status}"));
-        }
-    }
-
-    /// All units until none has anything to do; until when, in the vendors' time.
-    async fn settle(&mut self) -> Option<Timestamp> {
-        for _ in 0..ROUNDS_MAX {
-            let units = self.live().await.units.len();
-            let (mut worked, mut until) = (false, None::<Timestamp>);
-            for unit in 0..units {
-                match self.tick(unit).await {
-                    Some(Tick::Idle { until: at }) => until = [until, at].into_iter().flatten().min(),
-                    // It died, or there is more to do.
-                    _ => worked = true,
-                }
-                if self.life.is_none() {
-                    break;
-                }
-            }
-            if !worked {
-                return until.map(|at| self.clock.in_truth(at));
-            }
-        }
-        self.breaks("the engine does not come to rest");
-        None
-    }
-
-    /// One step of one unit. `None`: the process died over it.
-    async fn tick(&mut self, unit: usize) -> Option<Tick> {
-        let life = self.life.as_ref()?;
-        let unit = life.units[unit % life.units.len()].clone();
-        let dies = self.dies.clone();
-        let ticked = tokio::select! {
-            biased;
-            ticked = life.engine.step(unit.as_ref()) => Some(ticked),
-            () = dies.notified() => None,
-        };
-        let name = unit.name().to_owned();
-        drop(unit);
-        match ticked {
-            None => {
-                self.say(format_args!("died in {name}"));
-                self.end_life();
-                None
-            }
-            Some(Ok(tick)) => {
-                if tick == Tick::Worked {
-                    self.look_after(&name).await;
-                }
-                Some(tick)
-            }
-            Some(Err(error)) => {
-                self.failed(&name, &error);
-                self.end_life();
-                None
-            }
-        }
-    }
-
-    fn failed(&self, unit: &str, error: &EngineError) {
-        self.breaks(format_args!("{unit} failed: {error}"));
-    }
-
-    /// What must hold after every step.
-    async fn look_after(&mut self, unit: &str) {
-        let now = self.clock.vendor_now();
-        let Some(life) = &self.life else { return };
-        if unit.starts_with("pull") {
-            for desk in &self.desks {
-                let Ok(Some(cursor)) = life.store.cursor(desk.name).await else { continue };
-                if let Some(beyond) = verdict::beyond(desk.name, &cursor, now) {
-                    self.breaks(format_args!("the cursor of {} is at {beyond}", desk.name));
-                }
-            }
-        }
-        if unit != "evaluate" {
-            return;
-        }
-        let states = life.store.states(0, 1_000).await.expect("states");
-        for row in states {
-            let decisions = life.store.decisions(row.case).await.expect("decisions");
-            let seen = self.decided.insert(row.case, decisions.len()).unwrap_or(0);
-            for decision in decisions.iter().skip(seen).map(|row| &row.decision) {
-                let (at, rule, kind) = (decision.at, &decision.rule, decision.kind);
-                self.ledger
-                    .say(now, format_args!("{} {rule} {kind:?} {:?} as of {at}", row.key, decision.severity));
-                if at > now + EARLY_MAX {
-                    self.ledger.breaks(now, format_args!("{} {rule} was decided early, as of {at}", row.key));
-                }
-            }
-        }
-    }
-
     /// No more trouble; then until nothing is left to do.
     async fn heal_and_drain(&mut self) {
         self.say("heal");
         self.sandbox.inner.freeze().await;
+        self.steps.live_on();
+        (self.fights, self.rings_max) = (false, 1);
         for desk in &self.desks {
             desk.line.slow(SignedDuration::ZERO);
             desk.line.die_at(None);
             desk.line.land_late(None);
+            desk.line.unsure(None);
         }
         self.set_clock(SignedDuration::ZERO).await;
         for _ in 0..DRAINS_MAX {
@@ -533,20 +435,31 @@ impl Simulation {
     }
 }
 
-/// A vendor's clock is known to two seconds, and is told in whole ones.
-const EARLY_MAX: SignedDuration = SignedDuration::from_secs(3);
+/// What vendors keep of undelivered news, at most.
+const RETENTION: SignedDuration = SignedDuration::from_hours(72);
 /// Longer than any wait after trouble.
 const DRAIN: SignedDuration = SignedDuration::from_mins(50);
 /// By then every vendor has shown a write of ours to a poll.
 const ECHO_MAX: SignedDuration = SignedDuration::from_mins(22);
 const DRAINS_MAX: usize = 40;
 
-fn desk(sandbox: &Sandbox, name: &'static str, clock: &Arc<SimClock>, dies: &Arc<Notify>) -> Desk {
+fn desk(
+    sandbox: &Sandbox,
+    name: &'static str,
+    clock: &Arc<SimClock>,
+    steps: &Arc<Steps>,
+    ledger: &Arc<Ledger>,
+) -> Desk {
     let endpoints = sandbox.inner.endpoints()[name].clone();
     let (config, secrets) = (subject(name).source)(&endpoints, 10);
     let connector = build(name, &config, &secrets).expect("a connector");
     let profile = connector.profile();
     let host = profile.origin.host_str().unwrap_or_default().to_owned();
     let door = Door::new(sandbox.router(name).expect("it plays"), host, profile.sign_in.clone());
-    Desk { name, config, secrets, line: Arc::new(Line::new(door, clock.clone(), dies.clone())) }
+    Desk {
+        name,
+        config,
+        secrets,
+        line: Arc::new(Line::new(door, clock.clone(), steps.clone(), ledger.clone())),
+    }
 }

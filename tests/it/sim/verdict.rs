@@ -10,7 +10,7 @@ use dutyd::demo::{Oracle, Shown, read_back};
 use dutyd::store::{Store as _, open_state};
 use dutyd_connectors::{Connector, Ctx, Cursor, Fetched, build};
 use dutyd_core::action::Severity;
-use dutyd_core::case::{CaseChange, CaseKey, SeenMarks};
+use dutyd_core::case::{Case, CaseChange, CaseKey, SeenMarks};
 use dutyd_core::state::{CaseState, FlagState, Presence};
 use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::{SignedDuration, Timestamp};
@@ -88,7 +88,7 @@ pub async fn judge(simulation: &mut Simulation) -> BTreeMap<&'static str, usize>
     for source in 0..simulation.desks.len() {
         records(simulation, source, &fresh, &memory, &oracle).await;
     }
-    nothing_is_parked(simulation, &living).await;
+    nothing_is_parked(simulation, &fresh).await;
     residuals
 }
 
@@ -251,12 +251,13 @@ fn notes_stand(simulation: &Simulation, state: &CaseState, shown: &Shown) {
     }
 }
 
-async fn nothing_is_parked(simulation: &Simulation, living: &BTreeSet<&CaseKey>) {
+async fn nothing_is_parked(simulation: &Simulation, fresh: &[CaseChange]) {
     let life = simulation.life.as_ref().expect("it lives");
     for row in life.store.parked().await.expect("parked") {
         let text = format!("{row:?}");
         // A write to what was deleted or closed meanwhile is rightly refused.
-        let lives = living.iter().any(|key| text.contains(&key.id));
+        let named = |case: &Case| case.number == row.what || case.key.id == row.what;
+        let lives = fresh.iter().any(|change| change.case.key.source == row.source && named(&change.case));
         if lives && !text.contains("closed") {
             simulation.breaks(format_args!("parked: {text}"));
         }

@@ -3,6 +3,7 @@
 //!
 //! Remembers across the daemon's lives what the vendor may still be carrying out. Time is the vendors'.
 
+use super::tally::Tally;
 use super::time::SimClock;
 use super::wire::lock;
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use dutyd_connectors::{
 use dutyd_core::action::{Action, Receipt, Slot};
 use dutyd_core::case::CaseKey;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 /// A write without an answer may land this much later.
@@ -34,6 +35,13 @@ pub struct Ledger {
     open: Mutex<BTreeMap<String, Open>>,
     /// When something was last written.
     pub wrote_at: Mutex<Option<Timestamp>>,
+    /// What was ever wanted of a vendor: case, slot and generation.
+    wanted: Mutex<BTreeSet<String>>,
+    /// When each case was written to, one instant per request.
+    pub effects: Mutex<BTreeMap<CaseKey, Vec<Timestamp>>>,
+    /// Cases that the daemon was told are gone.
+    pub gone: Mutex<BTreeSet<CaseKey>>,
+    pub tally: Mutex<Tally>,
     pub log: Mutex<Vec<String>>,
     pub broken: Mutex<Vec<String>>,
 }
@@ -48,9 +56,18 @@ impl Ledger {
         lock(&self.broken).push(format!("{at} {what}"));
     }
 
+    pub fn tell(&self, what: impl std::fmt::Display, count: u64) {
+        lock(&self.tally).add(what, count);
+    }
+
+    pub fn intents(&self) -> u64 {
+        lock(&self.wanted).len() as u64
+    }
+
     /// A lost database cannot know of attempts. Marks may be set again; of notes it must ask.
     pub fn forget_marks(&self) {
         lock(&self.open).retain(|slot, _| slot.contains("note:"));
+        lock(&self.gone).clear();
     }
 
     fn slot(action: &Action) -> String {
@@ -60,6 +77,15 @@ impl Ledger {
     /// Invariant: no second attempt without asking, none before the first can no longer land.
     fn attempt(&self, action: &Action, now: Timestamp) {
         *lock(&self.wrote_at) = Some(now);
+        if lock(&self.gone).contains(&action.case) {
+            self.breaks(now, format_args!("{} is written to, known to be gone", action.case));
+        }
+        lock(&self.wanted).insert(format!("{} {} {}", action.case, action.slot.word(), action.generation));
+        let mut effects = lock(&self.effects);
+        let effects = effects.entry(action.case.clone()).or_default();
+        if effects.last() != Some(&now) {
+            effects.push(now);
+        }
         let slot = Self::slot(action);
         let before = lock(&self.open).insert(slot.clone(), Open { at: now, silent: true, asked: false });
         match before {

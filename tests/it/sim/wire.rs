@@ -2,19 +2,21 @@
 //! sandbox's router is called in-process. Between them requests are slow, cut short by the death of the process, or land
 //! after everybody has given up waiting.
 
+use super::steps::Steps;
 use super::time::SimClock;
+use super::watch::Ledger;
 use crate::contract::door::Door;
 use async_trait::async_trait;
 use dutyd::clock::Clock as _;
 use dutyd::http::{Allowance, TokenKeeper, TokenSignIn, Unsigned, clock_offset};
 use dutyd_connectors::transport::SignIn;
 use dutyd_connectors::{Connector, Lane, Method, Request, Response, Transport, TransportError};
+use dutyd_sandbox::dice;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
 
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -28,12 +30,31 @@ pub struct Death {
     pub skip: u8,
 }
 
+/// Of a hundred writes, so many are carried out and not answered, and so many land up to 90 seconds later.
+#[derive(Debug, Clone, Copy)]
+pub struct Unsure {
+    pub lost: u8,
+    pub late: u8,
+    pub seed: u64,
+}
+
+/// What befalls a request.
+enum Fate {
+    Passes,
+    Dies { after: bool },
+    Lands { late: SignedDuration },
+    AnswerLost,
+}
+
+/// A write without an answer may land this much later, when writes are unsure.
+const LATE_MAX: u64 = 90;
+
 /// What stands between the daemon and one vendor. Outlives the daemon.
 pub struct Line {
     door: Door,
     clock: Arc<SimClock>,
-    /// Rung when the process must die now.
-    pub dies: Arc<Notify>,
+    steps: Arc<Steps>,
+    ledger: Arc<Ledger>,
     state: Mutex<Plight>,
 }
 
@@ -42,13 +63,14 @@ struct Plight {
     slow: SignedDuration,
     death: Option<Death>,
     land_late: Option<SignedDuration>,
+    unsure: Option<Unsure>,
     /// Requests on their way, with what signs them.
     late: VecDeque<(Timestamp, Request, Option<String>)>,
 }
 
 impl Line {
-    pub fn new(door: Door, clock: Arc<SimClock>, dies: Arc<Notify>) -> Self {
-        Self { door, clock, dies, state: Mutex::default() }
+    pub fn new(door: Door, clock: Arc<SimClock>, steps: Arc<Steps>, ledger: Arc<Ledger>) -> Self {
+        Self { door, clock, steps, ledger, state: Mutex::default() }
     }
 
     pub fn slow(&self, by: SignedDuration) {
@@ -62,6 +84,10 @@ impl Line {
     /// The next write gets no answer and lands so much later.
     pub fn land_late(&self, by: Option<SignedDuration>) {
         lock(&self.state).land_late = by;
+    }
+
+    pub fn unsure(&self, unsure: Option<Unsure>) {
+        lock(&self.state).unsure = unsure;
     }
 
     /// When the next late request lands.
@@ -88,42 +114,72 @@ impl Line {
         authorization: Option<&str>,
     ) -> Result<Response, TransportError> {
         let writes = request.lane == Lane::Write && request.method != Method::Get;
-        let (slow, death, late) = self.plight(writes);
+        let (slow, fate) = self.plight(writes);
         self.clock.pass(slow);
-        if let Some(late) = late {
-            let at = self.clock.vendor_now() + late;
-            lock(&self.state).late.push_back((at, request.clone(), authorization.map(str::to_owned)));
-            return Err(TransportError::NoAnswer { reason: "no head in time".to_owned() });
+        if writes {
+            self.ledger.tell("writes", 1);
         }
-        match death {
-            Some(Death { after: false, .. }) => self.dead().await,
-            Some(_) => {
-                self.door.carry(request, authorization).await.ok();
-                self.dead().await
+        let silent = || TransportError::NoAnswer { reason: "no head in time".to_owned() };
+        match fate {
+            Fate::Passes => {
+                let name = if writes { "a write" } else { "a read" };
+                self.steps.pass(name, self.door.carry(request, authorization)).await
             }
-            None => self.door.carry(request, authorization).await,
+            Fate::Lands { late } => {
+                self.ledger.tell("writes landed late", 1);
+                let at = self.clock.vendor_now() + late;
+                lock(&self.state).late.push_back((at, request.clone(), authorization.map(str::to_owned)));
+                Err(silent())
+            }
+            Fate::AnswerLost => {
+                self.ledger.tell("answers lost", 1);
+                self.door.carry(request, authorization).await.ok();
+                Err(silent())
+            }
+            Fate::Dies { after } => {
+                let when = if after { "after" } else { "before" };
+                let what = if writes { "a write" } else { "a read" };
+                self.ledger.tell(format_args!("died {when} {what}"), 1);
+                if after {
+                    self.door.carry(request, authorization).await.ok();
+                }
+                self.steps.dead().await
+            }
         }
     }
 
     /// What happens to this request.
-    fn plight(&self, writes: bool) -> (SignedDuration, Option<Death>, Option<SignedDuration>) {
+    fn plight(&self, writes: bool) -> (SignedDuration, Fate) {
         let state = &mut *lock(&self.state);
         let struck = state.death.filter(|death| writes || !death.writes_only);
-        let death = match struck {
-            Some(death) if death.skip > 0 => {
-                state.death = Some(Death { skip: death.skip - 1, ..death });
-                None
+        if let Some(death) = struck {
+            if death.skip == 0 {
+                state.death = None;
+                return (state.slow, Fate::Dies { after: death.after });
             }
-            Some(_) => state.death.take(),
-            None => None,
+            state.death = Some(Death { skip: death.skip - 1, ..death });
+        }
+        let late = if writes { state.land_late.take() } else { None };
+        let fate = match (late, state.unsure.as_mut()) {
+            (Some(late), _) => Fate::Lands { late },
+            (None, Some(unsure)) if writes => unsure.next(),
+            _ => Fate::Passes,
         };
-        let late = if writes && death.is_none() { state.land_late.take() } else { None };
-        (state.slow, death, late)
+        (state.slow, fate)
     }
+}
 
-    async fn dead(&self) -> ! {
-        self.dies.notify_one();
-        std::future::pending().await
+impl Unsure {
+    fn next(&mut self) -> Fate {
+        self.seed = dice::hash(self.seed, &[b"unsure"]);
+        let late = self.seed / 100 % LATE_MAX + 1;
+        match (self.seed % 100) as u8 {
+            roll if roll < self.lost => Fate::AnswerLost,
+            roll if roll < self.lost + self.late => {
+                Fate::Lands { late: SignedDuration::from_secs(late.cast_signed()) }
+            }
+            _ => Fate::Passes,
+        }
     }
 }
 
