@@ -302,7 +302,8 @@ impl Cycle {
 
     /// Brings the cycle to `now`: a target used up while running is breached from that second on.
     pub fn read(&mut self, now: Timestamp) {
-        if let Some(since) = self.running_since.filter(|since| *since <= now) {
+        let begun = |since: &Timestamp| since.as_second() <= now.as_second();
+        if let Some(since) = self.running_since.filter(begun) {
             let seconds = self.aim.calendar.seconds_between(since, now);
             self.note_breach(since, seconds, |elapsed, target| elapsed >= target);
         }

@@ -93,7 +93,8 @@ pub(super) fn lives(
         chosen: None,
     };
     for nth in 0..past.life.len() {
-        if past.life[nth].at > now || !fold.turn(nth) {
+        // By the second, as everything is decided: what is known of this very second has happened.
+        if past.life[nth].at.as_second() > now.as_second() || !fold.turn(nth) {
             break;
         }
     }

@@ -119,3 +119,20 @@ fn what_was_learned_later_was_not_known_then() {
     assert_eq!((earlier.case.status, earlier.case.priority), (Status::New, Some(Priority(3))));
     assert_eq!(read(&set, &state.as_known_at(at("15:00")), "resolution", "15:00").state, ClockState::Missed);
 }
+
+#[test]
+fn what_happened_within_the_second_of_reading_counts() {
+    let set = policies(
+        "[calendars.office]\nzone = \"UTC\"\n[calendars.office.week]\nmon = \"08:00-18:00\"\n\
+         [[sla]]\nname = \"a\"\ncalendar = \"office\"\n[sla.resolution]\np1 = \"4h\"\nany = \"8h\"\n\
+         pauses = [{ status = [\"on_hold\"], reason = \"waiting\" }]",
+    );
+    let raised = case_of(&["09:00 created", "11:00:00.001 priority 1"]);
+    assert_eq!(read(&set, &raised, "resolution", "11:00").target_seconds, Some(4 * HOUR));
+    let done = case_of(&["09:00 created", "11:00:00.999 status resolved"]);
+    assert_eq!(read(&set, &done, "resolution", "11:00").state, ClockState::Met);
+    // Used up to the second when it goes on: breached in this second, not in one that nobody looks at.
+    let goes_on = ["09:00 created", "17:00:00.4 status on_hold", "17:30:00.6 status open"];
+    let breached = read(&set, &case_of(&goes_on), "resolution", "17:30").breached_at;
+    assert_eq!(breached, Some(at("17:30")));
+}

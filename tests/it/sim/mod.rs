@@ -151,7 +151,8 @@ fn whatever_happens_nothing_is_lost_doubled_or_different() {
     let faults: u64 = tally.under("fault ").map(|(_, count)| count).sum();
     let days = of("hours") / 24;
     let died: u64 = tally.under("died ").map(|(_, count)| count).sum();
-    assert!(faults > 0 && died > 0 && of("writes") > 0 && of("deletes") > 0, "{tally}");
+    let varied = faults > 0 && died > 0 && of("writes") > 0 && of("deletes") > 0;
+    assert!(varied || lists < LISTS, "{tally}");
     let figure = format!(
         "{lists} lists of {} operations, {days} virtual days, {} cases: {} requests, {} writes, {faults} faults of the vendor, {} writes landed late, {died} deaths at a request, {} between steps, {} databases lost, {} restored, {} webhooks ({} lost, {} doubled), {} deletes, {} merges; no promise broken, {} deletions never told",
         of("operations"),

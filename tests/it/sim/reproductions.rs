@@ -5,7 +5,12 @@ use super::list::{List, Op, Trouble, Which};
 
 /// A list of the simulation that must hold.
 fn holds(seed: u64, sources: &[u8], ops: &[Op]) {
-    let list = List { seed, sources: sources.to_vec(), cases: 1, lockstep: true, ops: ops.to_vec() };
+    holds_with(1, seed, sources, ops);
+}
+
+/// With so many cases in the past of each source.
+fn holds_with(cases: u8, seed: u64, sources: &[u8], ops: &[Op]) {
+    let list = List { seed, sources: sources.to_vec(), cases, lockstep: true, ops: ops.to_vec() };
     let (broken, _) = failure(&list);
     assert!(broken.is_empty(), "{}\n{}", list.code(), broken.join("\n"));
 }
@@ -68,6 +73,38 @@ fn a_clock_set_forward_does_not_shorten_the_quiet_time_of_a_write() {
 fn a_database_that_is_an_older_copy_asks_before_it_writes_a_note_again() {
     let dies = Op::CrashAt { source: 0, which: Which::Writes, after: false, skip: 1 };
     holds(8, &[0, 2, 4], &[Op::Copy, dies, Op::Pass { seconds: 29 }, Op::Restore]);
+}
+
+#[test]
+fn what_happens_within_the_second_of_deciding_reaches_the_clocks() {
+    let opens = |urgent| Op::Open { source: 0, urgent };
+    let ops = [
+        opens(false),
+        opens(true),
+        opens(false),
+        Op::Pass { seconds: 6_752 },
+        Op::ReplyAsUs { case: 1 },
+        Op::Priority { case: 1, level: 3 },
+    ];
+    holds_with(3, 952, &[3], &ops);
+}
+
+#[test]
+fn a_late_write_lands_while_a_slow_vendor_is_asked() {
+    let (trouble, source) = (Trouble::UnavailableAfter, 0);
+    let ops = [
+        Op::Strike { source, which: Which::Writes, trouble, skip: 0, times: 6 },
+        Op::Slow { source, seconds: 40 },
+        Op::Pass { seconds: 113 },
+        Op::LandLate { source, seconds: 102 },
+        Op::Pass { seconds: 3_076 },
+    ];
+    holds_with(3, 848, &[3], &ops);
+}
+
+#[test]
+fn the_end_is_judged_once_no_flag_stands_out_its_dwell() {
+    holds(1617, &[4, 1], &[Op::Priority { case: 0, level: 2 }, Op::Freeze { seconds: 600 }]);
 }
 
 #[test]

@@ -422,7 +422,8 @@ impl Simulation {
             let due = life.store.counts(now).await.expect("counts").due;
             let wrote_at = *lock(&self.ledger.wrote_at);
             let told = wrote_at.is_none_or(|at| self.clock.vendor_now().duration_since(at) > ECHO_MAX);
-            if told && due == 0 && rows.iter().all(|row| row.hints == 0 && row.outbox.pending() == 0) {
+            let rests = due == 0 && rows.iter().all(|row| row.hints == 0 && row.outbox.pending() == 0);
+            if told && rests && !verdict::lingers(self).await {
                 return;
             }
         }

@@ -36,10 +36,6 @@ impl SimClock {
         ours.saturating_sub(self.wrong_by()).unwrap_or(ours)
     }
 
-    pub fn pass(&self, by: SignedDuration) {
-        self.to(self.vendor_now().saturating_add(by).unwrap_or(Timestamp::MAX));
-    }
-
     pub fn to(&self, vendor_time: Timestamp) {
         self.world.set(vendor_time);
     }

@@ -155,6 +155,11 @@ async fn memory(simulation: &Simulation) -> BTreeMap<CaseKey, CaseState> {
     rows.into_iter().map(|row| (row.key, open_state(&row.state).expect("a state"))).collect()
 }
 
+/// Whether a flag whose condition has ended still stands out its dwell, of which the oracle knows nothing.
+pub async fn lingers(simulation: &Simulation) -> bool {
+    memory(simulation).await.values().flat_map(|state| &state.flags).any(|flag| flag.leaving_since.is_some())
+}
+
 /// Whether the daemon knows the case as it is and judges it as the oracle does.
 fn is_remembered(simulation: &Simulation, change: &CaseChange, state: Option<&CaseState>, oracle: &Oracle) {
     let key = &change.case.key;

@@ -108,6 +108,16 @@ impl Line {
         }
     }
 
+    /// A request takes its time; what is due at this vendor meanwhile lands at its own instant.
+    async fn wait(&self, by: SignedDuration) {
+        let end = self.clock.vendor_now() + by;
+        while let Some(at) = self.next_landing().filter(|at| *at <= end) {
+            self.clock.to(at.max(self.clock.vendor_now()));
+            self.land(at).await;
+        }
+        self.clock.to(end.max(self.clock.vendor_now()));
+    }
+
     async fn exchange(
         &self,
         request: &Request,
@@ -115,7 +125,7 @@ impl Line {
     ) -> Result<Response, TransportError> {
         let writes = request.lane == Lane::Write && request.method != Method::Get;
         let (slow, fate) = self.plight(writes);
-        self.clock.pass(slow);
+        self.wait(slow).await;
         if writes {
             self.ledger.tell("writes", 1);
         }
