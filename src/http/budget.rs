@@ -12,6 +12,7 @@ use governor::{Quota, RateLimiter};
 use jiff::{SignedDuration, Timestamp};
 use std::num::NonZeroU32;
 use std::ops::Add;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub struct Allowance {
     all: Limiter,
     reads: Limiter,
     backfill: Limiter,
+    closed: [Closed; 3],
     /// What the vendor said last, and when.
     told: Mutex<Option<(Budget, Timestamp)>>,
 }
@@ -39,21 +41,26 @@ impl Allowance {
         let clock = GovernedClock::new(clock);
         let limiter = |share: f64| RateLimiter::direct_with_clock(quota(per_minute, share), clock.clone());
         let (all, reads, backfill) = (limiter(1.0), limiter(HOT_SHARE), limiter(BACKFILL_SHARE));
-        Self { clock, all, reads, backfill, told: Mutex::new(None) }
+        // Writes come back earlier than the reads, which would else take what both have waited for.
+        let closed = [(1.0, 2), (HOT_SHARE, 1), (BACKFILL_SHARE, 1)];
+        let closed = closed.map(|(share, part)| Closed::new(quota(per_minute, share), part));
+        Self { clock, all, reads, backfill, closed, told: Mutex::new(None) }
     }
 
     /// Takes one request out of the allowance, or says from when on there is one again.
     pub fn take(&self, lane: Lane) -> Result<(), Timestamp> {
         self.vendor_allows(lane)?;
-        let limiters: &[&Limiter] = match lane {
-            Lane::Write => &[&self.all],
-            Lane::Hot => &[&self.reads, &self.all],
-            Lane::Backfill => &[&self.backfill, &self.reads, &self.all],
+        let (limiters, closed): (&[&Limiter], _) = match lane {
+            Lane::Write => (&[&self.all], &self.closed[0]),
+            Lane::Hot => (&[&self.reads, &self.all], &self.closed[1]),
+            Lane::Backfill => (&[&self.backfill, &self.reads, &self.all], &self.closed[2]),
         };
-        for limiter in limiters {
-            limiter.check().map_err(|not_until| self.instant(not_until.earliest_possible()))?;
+        let now = self.clock.now();
+        closed.is_over(now).map_err(|until| self.instant(until))?;
+        match limiters.iter().try_for_each(|limiter| limiter.check()) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.instant(closed.begin(now))),
         }
-        Ok(())
     }
 
     /// Remembers what the vendor said is left.
@@ -91,6 +98,33 @@ impl Allowance {
         let ahead = moment.0.saturating_sub(self.clock.now().0);
         let ahead = SignedDuration::from_nanos(i64::try_from(ahead).unwrap_or(i64::MAX));
         self.clock.wall().saturating_add(ahead).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// A lane that was refused stays closed until there is enough for several requests in a row. Whoever needs more than one
+/// would otherwise spend each single one on beginning anew, and nobody would ever come to an end.
+struct Closed {
+    until: AtomicU64,
+    nanos: u64,
+}
+
+impl Closed {
+    /// For as long as it takes to gain this part of what may be sent at once.
+    fn new(quota: Quota, part: u32) -> Self {
+        let requests = (quota.burst_size().get() / part).max(BURST_MIN);
+        let pause = quota.replenish_interval().saturating_mul(requests);
+        Self { until: AtomicU64::new(0), nanos: u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX) }
+    }
+
+    fn is_over(&self, now: Moment) -> Result<(), Moment> {
+        let until = self.until.load(Ordering::Relaxed);
+        if now.0 < until { Err(Moment(until)) } else { Ok(()) }
+    }
+
+    fn begin(&self, now: Moment) -> Moment {
+        let until = now.0.saturating_add(self.nanos);
+        self.until.store(until, Ordering::Relaxed);
+        Moment(until)
     }
 }
 

@@ -264,9 +264,27 @@ fn writing_back_is_still_allowed_when_backfill_has_spent_its_share() {
     assert_eq!(spent(Lane::Hot), 3, "a fifth of 85 %, less what backfill took");
     assert_eq!(spent(Lane::Write), 2, "a fifth of everything, less what reads took");
     let until = allowance.take(Lane::Write).expect_err("spent");
-    assert_eq!(until, clock.now() + SignedDuration::from_secs(1), "one more each second");
-    clock.advance(1);
+    assert_eq!(until, clock.now() + SignedDuration::from_secs(6), "half of what may be sent at once");
+    clock.advance(6);
     assert!(allowance.take(Lane::Write).is_ok());
+}
+
+#[test]
+fn whoever_needs_several_requests_in_a_row_gets_them_though_others_begin_anew_each_second() {
+    let clock = Standing::new();
+    let allowance = Allowance::new(60, clock.clone());
+    let in_a_row = |lane| (0..5).take_while(|_| allowance.take(lane).is_ok()).count();
+    let mut whole = [0; 2];
+    for _ in 0..120 {
+        clock.advance(1);
+        for (whole, lane) in whole.iter_mut().zip([Lane::Hot, Lane::Write]) {
+            *whole += usize::from(in_a_row(lane) == 5);
+        }
+    }
+    assert!(
+        whole[0] >= 5 && whole[1] >= 5,
+        "of 120 requests or so, whole runs of reads and writes: {whole:?}"
+    );
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod shrink;
 mod steps;
 mod tally;
 mod time;
+mod twins;
 mod verdict;
 mod watch;
 mod wire;

@@ -146,8 +146,8 @@ impl Simulation {
         }
     }
 
-    /// All of it, from the first operation to the verdict.
-    pub async fn run(list: &List) -> Ran {
+    /// The operations of a list, until one breaks something.
+    pub async fn played(list: &List) -> Self {
         let mut simulation = Self::new(list).await;
         simulation.find_cases();
         for op in &list.ops {
@@ -157,6 +157,12 @@ impl Simulation {
                 break;
             }
         }
+        simulation
+    }
+
+    /// All of it, from the first operation to the verdict.
+    pub async fn run(list: &List) -> Ran {
+        let mut simulation = Self::played(list).await;
         if !simulation.is_broken() {
             simulation.heal_and_drain().await;
         }
@@ -366,11 +372,11 @@ impl Simulation {
             }
             let next = self.outside().filter(|next| *next < end).unwrap_or(end);
             if now >= end {
-                break;
+                return self.jumped().await;
             }
             self.clock.to(next.max(now + SignedDuration::from_secs(1)));
         }
-        self.jumped().await;
+        self.breaks("sleep does not come to its end");
     }
 
     /// What happens next without the daemon's doing.

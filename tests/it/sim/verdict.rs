@@ -96,7 +96,7 @@ fn open(oracle: &Oracle) -> BTreeMap<CaseKey, BTreeMap<String, Severity>> {
     oracle.states.iter().map(|(key, state)| (key.clone(), open_flags(state))).collect()
 }
 
-fn open_flags(state: &CaseState) -> BTreeMap<String, Severity> {
+pub fn open_flags(state: &CaseState) -> BTreeMap<String, Severity> {
     let open = state.flags.iter().filter(|flag| flag.state == FlagState::Open);
     open.map(|flag| (flag.rule.clone(), flag.severity)).collect()
 }
@@ -113,7 +113,7 @@ fn without_ours(change: &CaseChange) -> CaseChange {
 }
 
 /// Every case of a source with its history, by a connector that remembers nothing.
-async fn everything(simulation: &Simulation, source: usize, now: Timestamp) -> Vec<CaseChange> {
+pub async fn everything(simulation: &Simulation, source: usize, now: Timestamp) -> Vec<CaseChange> {
     let (connector, door) = reader(simulation, source);
     let cx = Ctx { http: &door, now };
     let (mut cursor, mut keys, mut changes) = (None, BTreeSet::new(), BTreeMap::new());
@@ -139,7 +139,7 @@ async fn everything(simulation: &Simulation, source: usize, now: Timestamp) -> V
     changes.into_values().collect()
 }
 
-fn reader(simulation: &Simulation, source: usize) -> (Box<dyn Connector>, Door) {
+pub fn reader(simulation: &Simulation, source: usize) -> (Box<dyn Connector>, Door) {
     let desk = &simulation.desks[source];
     let connector = build(desk.name, &desk.config, &desk.secrets).expect("a connector");
     let profile = connector.profile();
@@ -149,7 +149,7 @@ fn reader(simulation: &Simulation, source: usize) -> (Box<dyn Connector>, Door) 
     (connector, door)
 }
 
-async fn memory(simulation: &Simulation) -> BTreeMap<CaseKey, CaseState> {
+pub async fn memory(simulation: &Simulation) -> BTreeMap<CaseKey, CaseState> {
     let life = simulation.life.as_ref().expect("it lives");
     let rows = life.store.states(0, 1_000).await.expect("states");
     rows.into_iter().map(|row| (row.key, open_state(&row.state).expect("a state"))).collect()
@@ -181,7 +181,7 @@ fn is_remembered(simulation: &Simulation, change: &CaseChange, state: Option<&Ca
 }
 
 /// What happened, without when we learned it and without what we noted ourselves.
-fn facts(events: &[TimelineEvent]) -> BTreeMap<String, (Timestamp, Actor, EventKind)> {
+pub fn facts(events: &[TimelineEvent]) -> BTreeMap<String, (Timestamp, Actor, EventKind)> {
     let told = events.iter().filter(|event| !matches!(event.kind, EventKind::TargetAdopted { .. }));
     told.map(|event| (event.id.clone(), (event.at, event.actor, event.kind.clone()))).collect()
 }
