@@ -65,6 +65,9 @@ pub struct Flag {
     pub raises: Vec<Timestamp>,
     /// Since when the condition is quiet while the rule's dwell still holds the flag open.
     pub leaving_since: Option<Timestamp>,
+    /// Of a pending flag that was open before: when it was cleared, for the rule's cooldown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared_at: Option<Timestamp>,
     /// Its condition held already when a changed policy came into force, and only a wait kept it from being raised then: it
     /// is raised without a note and without telling anybody, as the others of that wave.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

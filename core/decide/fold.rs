@@ -312,6 +312,7 @@ fn taken_up(found: &MarkedFlag, why: Option<&str>) -> Flag {
         why: why.unwrap_or_default().to_owned(),
         raises: vec![found.raised_at],
         leaving_since: None,
+        cleared_at: None,
         of_wave: false,
     }
 }

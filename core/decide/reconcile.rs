@@ -115,8 +115,7 @@ fn held_until(rule: &Rule, flag: Option<&Flag>, now: Timestamp) -> Option<Timest
         Some(flag) if flag.state == FlagState::Pending => flag.since,
         _ => now,
     };
-    let cooled =
-        flag.filter(|flag| flag.state == FlagState::Cleared).map(|flag| later(flag.since, rule.cooldown));
+    let cooled = flag.and_then(cleared_at).map(|cleared_at| later(cleared_at, rule.cooldown));
     let spent = flag.and_then(|flag| {
         let recent: Vec<_> = flag.raises.iter().filter(|at| later(**at, REFIRE_WINDOW) > now).collect();
         let oldest = recent.len().checked_sub(rule.refires_max.max(1))?;
@@ -127,6 +126,15 @@ fn held_until(rule: &Rule, flag: Option<&Flag>, now: Timestamp) -> Option<Timest
         .flatten()
         .max()
         .filter(|until| *until > now)
+}
+
+/// When the episode before ended.
+fn cleared_at(flag: &Flag) -> Option<Timestamp> {
+    match flag.state {
+        FlagState::Cleared => Some(flag.since),
+        FlagState::Pending => flag.cleared_at,
+        FlagState::Open => None,
+    }
 }
 
 fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
@@ -167,7 +175,7 @@ impl Judged {
     /// A condition that stopped holding before it was raised leaves no trace, unless its refire budget needs one.
     fn keep_history(&mut self, flag: Option<&Flag>, now: Timestamp) {
         let Some(flag) = flag.filter(|flag| !flag.raises.is_empty()) else { return };
-        self.flags.push(cleared(flag.clone(), now));
+        self.flags.push(cleared(flag.clone(), cleared_at(flag).unwrap_or(now)));
     }
 
     fn log(&mut self, kind: DecisionKind, rule: &Rule, flag: &Flag, facts: &Facts<'_>) {
@@ -233,6 +241,7 @@ fn pending(rule: &Rule, flag: Option<&Flag>, now: Timestamp, wave: bool) -> Flag
         why: String::new(),
         raises: flag.map(|flag| flag.raises.clone()).unwrap_or_default(),
         leaving_since: None,
+        cleared_at: flag.and_then(cleared_at),
         of_wave: wave,
     }
 }
@@ -253,10 +262,18 @@ fn raised(rule: &Rule, flag: Option<&Flag>, severity: Severity, facts: &Facts<'_
         why: rule.why(facts),
         raises,
         leaving_since: None,
+        cleared_at: None,
         of_wave: flag.is_some_and(|flag| flag.state == FlagState::Pending && flag.of_wave),
     }
 }
 
 fn cleared(flag: Flag, now: Timestamp) -> Flag {
-    Flag { state: FlagState::Cleared, since: now, leaving_since: None, of_wave: false, ..flag }
+    Flag {
+        state: FlagState::Cleared,
+        since: now,
+        leaving_since: None,
+        cleared_at: None,
+        of_wave: false,
+        ..flag
+    }
 }

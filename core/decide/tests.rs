@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 mod answers;
+mod calm;
 mod echo;
 mod notes;
 mod retrace;

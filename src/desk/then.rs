@@ -77,6 +77,7 @@ fn flag_of(decision: &Decision) -> Flag {
         why: decision.why.clone(),
         raises: vec![decision.at],
         leaving_since: None,
+        cleared_at: None,
         of_wave: false,
     }
 }

@@ -27,6 +27,7 @@ fn raised(severity: Severity) -> Flag {
         why: String::new(),
         raises: Vec::new(),
         leaving_since: None,
+        cleared_at: None,
         of_wave: false,
     }
 }
