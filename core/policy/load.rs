@@ -148,13 +148,15 @@ fn compile_sla(files: &[PolicyFile], sections: &Sections, policy: &Policy) -> Re
     SlaSet::compile(&entries, &clocks, files, &policy.calendars, &policy.parties)
 }
 
-/// 12 hex digits over names and texts of all files, in order of name.
+/// 12 hex digits over names and texts of all files, in order of name; not over where they lie, so that a copy of a policy
+/// is the same policy.
 fn content_hash(files: &[PolicyFile]) -> String {
     let mut sorted: Vec<_> = files.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     let mut hash = Sha256::new();
     for file in sorted {
-        for part in [&file.name, &file.text] {
+        let name = file.name.rsplit('/').next().unwrap_or_default();
+        for part in [name, &file.text] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }

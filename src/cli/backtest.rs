@@ -11,15 +11,13 @@ use clap::ValueEnum;
 use dutyd_core::action::Severity;
 use dutyd_core::calendar::parse_duration;
 use dutyd_core::decide::Knowledge;
-use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
+use dutyd_core::policy::{Policy, PolicySet};
 use dutyd_core::problem::nearest;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
 use std::sync::Arc;
 
 /// What to judge, and against what.
@@ -175,11 +173,8 @@ async fn contest(
     let tried = Arc::new(Policy::load(&files).map_err(|problems| Failure::config(&problems))?);
     let archive = Archive::new(&settings.state_dir);
     let in_force = store.past().await.map_err(|error| failed(&error))?.policy;
-    let is_same = |id: &String| {
-        *id == tried.id || archive.files(id).is_some_and(|kept| contents(&kept) == contents(&files))
-    };
     let (beside, standing) = match &in_force {
-        Some(id) if is_same(id) => (None, Standing::InForce),
+        Some(id) if *id == tried.id => (None, Standing::InForce),
         Some(id) => archive.kept(id).map_or((None, Standing::Alone), |kept| (Some(kept), Standing::Beside)),
         None => (None, Standing::Alone),
     };
@@ -188,11 +183,6 @@ async fn contest(
     let alone = |current| PolicySet { current, ..PolicySet::default() };
     let clocks = PolicySet { current, older };
     Ok((Contest { tried: alone(tried), beside: beside.map(alone), clocks }, standing))
-}
-
-/// Wherever the directory lies: a copy of the files is the same policy.
-fn contents(files: &[PolicyFile]) -> BTreeSet<(Option<&OsStr>, &str)> {
-    files.iter().map(|file| (Path::new(&file.name).file_name(), file.text.as_str())).collect()
 }
 
 async fn check_names(asked: &Backtest, contest: &Contest, store: &SqliteStore) -> Result<(), Failure> {

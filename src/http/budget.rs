@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Of our allowance, what hot reads and backfill together may use; the rest is kept for writing back.
-const HOT_SHARE: f64 = 0.85;
+const HOT_SHARE: f64 = 0.70;
 /// Of our allowance, what backfill may use.
 const BACKFILL_SHARE: f64 = 0.60;
 /// The longest time that a vendor's word can stop us.

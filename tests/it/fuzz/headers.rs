@@ -197,7 +197,7 @@ async fn throttled(subject: &'static Subject) {
         }
     }
     let asked = asked.load(Ordering::SeqCst);
-    assert!(waited > count / 2 && asked > count / 2, "{}: {waited} waits, {asked} answers", subject.vendor);
+    assert!(waited > count / 2 && asked > count / 10, "{}: {waited} waits, {asked} answers", subject.vendor);
     measured(
         &format!("G20.{}", subject.vendor),
         &format!(
