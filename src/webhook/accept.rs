@@ -40,7 +40,7 @@ pub struct Bounds {
 impl Bounds {
     pub fn new(connections_per_address: usize) -> Self {
         Self {
-            connections_max: 1_024,
+            connections_max: 512,
             connections_per_address,
             head_max: Duration::from_secs(10),
             head_bytes_max: 32 * 1024,
@@ -75,7 +75,9 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, mut st
         };
         // Both bounds close the connection at once: waiting would let a flood stand before honest callers.
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
-        let Some(seat) = callers.seat(caller.ip(), bounds.connections_per_address) else { continue };
+        // Nobody holds more than are still free, so however many flood, the next caller finds a place.
+        let most = bounds.connections_per_address.min(places.available_permits() + 1);
+        let Some(seat) = callers.seat(caller.ip(), most) else { continue };
         let (router, stop) = (router.clone(), stop.clone());
         connections.spawn(async move {
             let _held = (place, seat);

@@ -265,6 +265,29 @@ async fn one_address_that_floods_takes_no_place_from_others() {
 
 /// G35
 #[tokio::test]
+async fn a_flood_from_many_addresses_leaves_a_place_for_an_honest_one() {
+    let bounds = Bounds { connections_max: 128, head_max: PATIENCE, ..Bounds::new(64) };
+    let gate = Gate::new(&SERVICENOWS, bounds).await;
+    let mut held = Vec::new();
+    for nth in 0..wanted("DUTYD_SOCKETS", 600) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket
+            .bind((Ipv4Addr::new(127, 1, 0, (nth % 20 + 1) as u8), 0).into())
+            .expect("an address of loopback");
+        let mut socket = socket.connect(gate.address).await.expect("a connection");
+        let _ = socket.write_all(b"POST /hooks/here HTTP/1.1\r\nx-slow: ").await;
+        held.push(socket);
+    }
+    assert!(
+        gate.serves_the_honest().await.starts_with("HTTP/1.1 204"),
+        "an honest one between {}",
+        held.len()
+    );
+    drop(held);
+}
+
+/// G35
+#[tokio::test]
 async fn a_flood_from_everywhere_is_bounded_and_passes() {
     let bounds = Bounds { connections_max: 32, head_max: Duration::from_millis(500), ..Bounds::new(4) };
     let gate = Gate::new(&SERVICENOWS, bounds).await;
