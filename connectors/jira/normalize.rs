@@ -105,7 +105,10 @@ impl Reader<'_> {
         let time = |name: &str| issue.field::<String>(name).as_deref().and_then(wire::parse_time);
         let updated_at = time("updated").ok_or_else(|| malformed("no readable `updated`"))?;
         let opened_at = time("created").ok_or_else(|| malformed("no readable `created`"))?;
-        let status: wire::Status = issue.field("status").ok_or_else(|| malformed("no readable `status`"))?;
+        // By a category alone a status that waits for the customer would be one that waits for us.
+        let status: Option<wire::Status> =
+            issue.field("status").filter(|status: &wire::Status| !status.name.is_empty());
+        let status = status.ok_or_else(|| malformed("no readable `status`"))?;
         let category = status.status_category.as_ref().map(|category| category.key.as_str());
         let category = category.or_else(|| self.site.category(&status.id, &status.name));
         let priority_raw = named(issue, "priority").map(|party| party.name).unwrap_or_default();
