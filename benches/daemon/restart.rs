@@ -198,6 +198,7 @@ fn outcome(
         actions: Vec::new(),
         notices: Vec::new(),
         withdrawn: Vec::new(),
+        gone: false,
         held: false,
         rank: 0,
         flags: Vec::new(),

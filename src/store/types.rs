@@ -160,6 +160,8 @@ pub struct OutcomeCommit {
     pub notices: Vec<NewNotice>,
     /// Notes that need not be written any more, unless already tried: slots as words.
     pub withdrawn: Vec<String>,
+    /// The record is no more: nothing is written to it, tried or not.
+    pub gone: bool,
     /// Older than the source's `start_from`: its actions wait until it changes.
     pub held: bool,
     /// Order of sending: lower goes first.

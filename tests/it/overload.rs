@@ -43,6 +43,7 @@ async fn after_an_outage_what_waits_is_written_at_a_limited_rate_oldest_first() 
     // Cases of the last day: two of five are old at the start or grow old during the outage.
     let options = Options { cases: backlog * 3, past_days: 1, cases_per_day: Some(1.0), ..world(10) };
     let mut play = Play::of(options).await;
+    play.patience *= u32::try_from(backlog.div_ceil(BACKLOG)).expect("a backlog");
     std::fs::remove_dir_all(play.stage.dir.join("policy")).ok();
     std::fs::create_dir(play.stage.dir.join("policy")).expect("a folder");
     std::fs::write(play.stage.dir.join("policy/rules.toml"), RULE).expect("a policy");

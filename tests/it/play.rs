@@ -101,6 +101,8 @@ pub struct Play {
     pub kills: u64,
     /// What the daemon's next runs are disturbed by.
     pub disturbed: Environment,
+    /// How long a daemon may run.
+    pub patience: Duration,
     _dir: tempfile::TempDir,
     child: Option<Child>,
 }
@@ -114,7 +116,7 @@ impl Play {
         let dir = tempfile::tempdir().expect("a directory");
         let poll = format!("{}s", every.as_secs());
         let stage = Stage::raise(&dir.path().join("dutyd"), options, &poll).await.expect("a stage");
-        Self { stage, kills: 0, disturbed: Environment::new(), _dir: dir, child: None }
+        Self { stage, kills: 0, disturbed: Environment::new(), patience: PATIENCE, _dir: dir, child: None }
     }
 
     pub fn sandbox(&self) -> Arc<Inner> {
@@ -151,7 +153,7 @@ impl Play {
             errors.read_to_end(&mut log).expect("a log");
             String::from_utf8_lossy(&log).into_owned()
         });
-        let log = tokio::time::timeout(PATIENCE, read).await.expect("the daemon ends").expect("a log");
+        let log = tokio::time::timeout(self.patience, read).await.expect("the daemon ends").expect("a log");
         let status = self.child.take().expect("a daemon runs").wait().expect("an end");
         self.sandbox().stage.faults.clear_orders();
         match (status.signal(), status.code()) {

@@ -211,3 +211,24 @@ async fn the_check_remarks_where_the_orgs_own_escalation_rules_run() {
     world.act(&case, "change", &json!({ "fields": { "IsEscalated": true } })).await;
     assert_eq!(remarks().await, [(false, true)]);
 }
+
+#[tokio::test]
+async fn a_merged_case_is_gone_its_messages_stand_with_the_winner_and_a_hidden_one_is_hidden() {
+    let world = world(&[]).await;
+    let (winner, loser, hidden) =
+        (world.create("winner").await, world.create("loser").await, world.create("hidden").await);
+    world.act(&loser, "reply", &json!({ "from": "customer", "public": true, "text": "still down" })).await;
+    let replies = |change: &dutyd_core::case::CaseChange| {
+        let events = change.events.iter();
+        events.filter(|event| matches!(event.kind, dutyd_core::timeline::EventKind::Replied { .. })).count()
+    };
+    let before = replies(&world.read(&winner).await);
+    world.act(&loser, "merge", &json!({ "into": winner.id })).await;
+    world.act(&hidden, "hide", &json!({})).await;
+    world.pass(60).await;
+    let fetched = world.fetch(&[winner, loser, hidden]).await;
+    let [Fetched::Case(kept), Fetched::Gone(_), Fetched::Hidden(_)] = &fetched[..] else {
+        panic!("{fetched:?}")
+    };
+    assert_eq!(replies(kept), before + 1);
+}

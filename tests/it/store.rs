@@ -117,6 +117,7 @@ pub fn outcome(due: &DueCase) -> OutcomeCommit {
         actions: Vec::new(),
         notices: Vec::new(),
         withdrawn: Vec::new(),
+        gone: false,
         held: false,
         rank: 0,
         flags: Vec::new(),

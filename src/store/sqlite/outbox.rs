@@ -57,6 +57,11 @@ pub fn want(db: &Connection, outcome: &OutcomeCommit, now: Timestamp) -> Result<
         db.prepare_cached("DELETE FROM outbox WHERE case_id = ?1 AND slot = ?2 AND attempts = 0")?
             .execute(params![outcome.case, slot])?;
     }
+    if outcome.gone {
+        // What is under way settles by itself.
+        db.prepare_cached("DELETE FROM outbox WHERE case_id = ?1 AND stage <> ?2")?
+            .execute([outcome.case, FLYING])?;
+    }
     if outcome.state.is_some() && !outcome.held {
         db.prepare_cached("UPDATE outbox SET stage = ?2 WHERE case_id = ?1 AND stage IN (?3, ?4)")?
             .execute([outcome.case, READY, HELD, SEALED])?;

@@ -103,6 +103,18 @@ fn a_late_write_lands_while_a_slow_vendor_is_asked() {
 }
 
 #[test]
+fn a_write_without_an_answer_is_not_tried_again_on_a_record_that_is_gone() {
+    let ops = [
+        Op::CustomerReplies { case: 3, alarmed: false },
+        Op::Pass { seconds: 1_188 },
+        Op::Delete { case: 6 },
+        Op::LandLate { source: 0, seconds: 49 },
+        Op::Pass { seconds: 3_915 },
+    ];
+    holds_with(1, 1549, &[4], &ops);
+}
+
+#[test]
 fn the_end_is_judged_once_no_flag_stands_out_its_dwell() {
     holds(1617, &[4, 1], &[Op::Priority { case: 0, level: 2 }, Op::Freeze { seconds: 600 }]);
 }
