@@ -96,7 +96,7 @@ impl Daemon {
 
     /// Asks until it is so: the daemon works while we ask, each question is a process of its own.
     fn until(&self, arguments: &[&str], so: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..600 {
+        for _ in 0..6_000 {
             let value = self.json(arguments);
             if so(&value) {
                 return value;
