@@ -158,6 +158,9 @@ fn order(kind: &EventKind) -> u8 {
     }
 }
 
+/// What connectors call the field in which people answer to a mark.
+pub const ANSWER: &str = "answer";
+
 /// Events of one instant that are put into the order of their values; more stay ordered by id.
 const SAME_MAX: usize = 16;
 

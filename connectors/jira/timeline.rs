@@ -10,7 +10,7 @@ use super::wire::{Comment, History, Item, User};
 use super::words;
 use dutyd_core::action::note_markers;
 use dutyd_core::case::Party;
-use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
+use dutyd_core::timeline::{ANSWER, Actor, EventKind, TimelineEvent};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -205,7 +205,7 @@ fn of_labels(item: &Item) -> Option<EventKind> {
     }
     let (said, says) = (marks::answer(&before), marks::answer(&after));
     if said != says {
-        return Some(EventKind::FieldChanged { field: "answer".to_owned(), from: said, to: says });
+        return Some(EventKind::FieldChanged { field: ANSWER.to_owned(), from: said, to: says });
     }
     let others = |labels: &[String]| -> String {
         labels.iter().filter(|label| !marks::is_ours(label)).cloned().collect::<Vec<_>>().join(" ")

@@ -8,7 +8,7 @@ use super::soql::{parse_instant, record_id};
 use super::wire::{at, text};
 use dutyd_core::action::{Severity, note_markers};
 use dutyd_core::case::{Case, Party, Status};
-use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
+use dutyd_core::timeline::{ANSWER, Actor, EventKind, TimelineEvent};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -85,7 +85,7 @@ impl Teller<'_> {
                 return self.event(row, "", author, EventKind::MarkChanged { from, to });
             }
             field if !marks.answer.is_empty() && field == marks.answer => {
-                EventKind::FieldChanged { field: "answer".to_owned(), from, to }
+                EventKind::FieldChanged { field: ANSWER.to_owned(), from, to }
             }
             field if field == self.config.columns.team => {
                 let party = |name: Option<String>| name.map(|name| Party { id: name.clone(), name });

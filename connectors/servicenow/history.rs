@@ -8,7 +8,7 @@ use super::query::parse_stamp;
 use super::wire::{Cell, Row};
 use dutyd_core::action::{Marker, note_markers};
 use dutyd_core::case::Party;
-use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
+use dutyd_core::timeline::{ANSWER, Actor, EventKind, TimelineEvent};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -154,7 +154,7 @@ impl Teller<'_> {
             "assignment_group" => EventKind::TeamChanged { from: self.party(old), to: self.party(new) },
             field if field == marks.severity => EventKind::MarkChanged { from: text(old), to: text(new) },
             field if field == marks.answer => {
-                EventKind::FieldChanged { field: "answer".to_owned(), from: text(old), to: text(new) }
+                EventKind::FieldChanged { field: ANSWER.to_owned(), from: text(old), to: text(new) }
             }
             field => {
                 let (name, _) = self.config.fields.iter().find(|(_, mapped)| mapped.column == field)?;

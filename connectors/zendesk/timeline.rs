@@ -5,7 +5,7 @@
 use super::normalize::{Lens, METADATA_KEY, TAG_PREFIX, status_of};
 use super::wire::{Audit, AuditEvent, Ticket, Via, id_of, text_of};
 use dutyd_core::action::note_markers;
-use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
+use dutyd_core::timeline::{ANSWER, Actor, EventKind, TimelineEvent};
 use serde_json::Value;
 
 impl Lens<'_> {
@@ -148,7 +148,7 @@ impl Lens<'_> {
             return Some(EventKind::MarkChanged { from: word(from), to: word(to) });
         }
         if self.fields.answer == Some(id) {
-            let field = "answer".to_owned();
+            let field = ANSWER.to_owned();
             return Some(EventKind::FieldChanged { field, from: text_of(from), to: text_of(to) });
         }
         let (field, _) = self.fields.mapped.iter().find(|(_, mapped)| *mapped == Some(id))?;

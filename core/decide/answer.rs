@@ -26,6 +26,11 @@ pub fn is_snooze(said: &str) -> bool {
     matches!(parse(said, now, Severity::Watch), Some(OverrideKind::Snoozed { .. }))
 }
 
+/// Whether an answer confirms the case as an escalation.
+pub fn confirms(said: &str) -> bool {
+    parse(said, Timestamp::UNIX_EPOCH, Severity::Watch) == Some(OverrideKind::Escalated)
+}
+
 fn span(said: &str) -> Option<SignedDuration> {
     let minutes = [("m", 1), ("h", 60), ("d", 24 * 60)];
     let (digits, minutes) =

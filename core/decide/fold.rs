@@ -7,7 +7,7 @@ use crate::case::{CaseChange, Revision, SeenMarks};
 use crate::state::{
     CaseState, Flag, FlagState, MarkMemory, News, Override, OverrideKind, Presence, STATE_VERSION, ShownMark,
 };
-use crate::timeline::{self, Actor, EventKind, TimelineEvent};
+use crate::timeline::{self, ANSWER, Actor, EventKind, TimelineEvent};
 use jiff::Timestamp;
 
 /// How often a mark that automation takes off is put back before it is only reported.
@@ -15,9 +15,6 @@ const PUT_BACK_MAX: u8 = 2;
 
 /// The most overrides kept per case; the oldest go first.
 const OVERRIDES_MAX: usize = 32;
-
-/// What connectors call the field in which people answer to a mark.
-const ANSWER: &str = "answer";
 
 /// A state with the news in it, and what folding alone decided.
 pub struct Folded {

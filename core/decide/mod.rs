@@ -15,6 +15,7 @@ mod retrace;
 mod tests;
 mod wants;
 
+pub use answer::confirms;
 pub use forecast::{Shift, forecast};
 pub use groups::{Census, groups};
 pub use neighbourhood::{Footprint, Gathering, Neighbourhood, moved_at};

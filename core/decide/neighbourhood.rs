@@ -60,7 +60,7 @@ impl Footprint {
     }
 }
 
-/// Whether any rule of the policy reads a neighbour's fact.
+/// The kinds of groups of which any rule reads a fact.
 fn kinds_read(policy: &Policy) -> Vec<GroupKind> {
     let kinds = [GroupKind::Customer, GroupKind::Owner, GroupKind::Team];
     kinds

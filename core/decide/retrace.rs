@@ -4,9 +4,8 @@
 //! again. Must not know: where cases are kept, what came of them.
 
 use super::{Decision, Neighbourhood, decide};
-use crate::action::Severity;
 use crate::policy::PolicySet;
-use crate::state::{CaseState, Flag, FlagState, MarkMemory, Presence};
+use crate::state::{CaseState, Flag, MarkMemory, Presence};
 use crate::timeline::TimelineEvent;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -32,8 +31,6 @@ pub struct Trace {
     pub untold: BTreeMap<String, usize>,
     /// Judgements of the open case.
     pub judged: usize,
-    /// Flags open at the end.
-    pub open: Vec<(String, Severity)>,
     /// It was given up at [`STEPS_MAX`].
     pub cut: bool,
 }
@@ -135,7 +132,5 @@ pub fn retrace(
             }
         }
     }
-    let open = flags.into_iter().filter(|flag| flag.state == FlagState::Open);
-    trace.open = open.map(|flag| (flag.rule, flag.severity)).collect();
     trace
 }

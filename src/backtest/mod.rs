@@ -200,18 +200,13 @@ enum Judged {
 
 struct JudgedCase {
     name: String,
-    state: Marks,
+    truncated: bool,
+    gone: bool,
     outcome: Outcome,
     /// Of the policy tried, and of the one it stands beside.
     traces: Vec<BTreeMap<String, Appearance>>,
     judgements: u64,
     cut: bool,
-}
-
-/// What of a case's record the figures read.
-struct Marks {
-    truncated: bool,
-    gone: bool,
 }
 
 fn judge(contest: &Contest, around: &[Neighbourhood], question: &Question, row: &StateRow) -> Judged {
@@ -238,7 +233,8 @@ fn judge(contest: &Contest, around: &[Neighbourhood], question: &Question, row: 
         outcome: question.against.outcome(&contest.clocks, &end, is_done, question),
         judgements: traces.iter().map(|trace| trace.judged as u64).sum(),
         cut: traces.iter().any(|trace| trace.cut),
-        state: Marks { truncated: state.truncated, gone: state.presence != Presence::Present },
+        truncated: state.truncated,
+        gone: state.presence != Presence::Present,
         traces: traces.into_iter().map(|trace| appearances(trace, question, &end)).collect(),
     }))
 }
@@ -283,8 +279,8 @@ impl SeenCases {
                 self.judged += 1;
                 self.judgements += case.judgements;
                 self.bad += u64::from(matches!(case.outcome, Outcome::Bad(_)));
-                self.truncated += u64::from(case.state.truncated);
-                self.gone += u64::from(case.state.gone);
+                self.truncated += u64::from(case.truncated);
+                self.gone += u64::from(case.gone);
                 self.cut += u64::from(case.cut);
             }
         }

@@ -1,15 +1,13 @@
 //! What came of a case, as the record says it: what flags are held against.
 
 use super::Question;
+use dutyd_core::decide::confirms;
 use dutyd_core::policy::PolicySet;
 use dutyd_core::sla::{Label, lives};
 use dutyd_core::state::{CaseState, OverrideKind};
-use dutyd_core::timeline::EventKind;
+use dutyd_core::timeline::{ANSWER, EventKind};
 use jiff::Timestamp;
 use serde::Serialize;
-
-/// What connectors call the field in which people answer to a mark.
-const ANSWER: &str = "answer";
 
 /// What counts as a bad end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -63,9 +61,8 @@ fn missed(clocks: &PolicySet, end: &CaseState, clock: Option<&str>, until: Times
 
 /// By the record's history, else by the last answer that stands.
 fn confirmed(end: &CaseState) -> Option<Timestamp> {
-    let says = |text: &str| matches!(text.trim().to_lowercase().as_str(), "escalated" | "escalate");
     let told = end.events.iter().filter(|event| match &event.kind {
-        EventKind::FieldChanged { field, to: Some(to), .. } => field == ANSWER && says(to),
+        EventKind::FieldChanged { field, to: Some(to), .. } => field == ANSWER && confirms(to),
         _ => false,
     });
     let stands = end.overrides.iter().filter(|said| said.kind == OverrideKind::Escalated);

@@ -86,7 +86,8 @@ fn flagged(name: &str, hours: &[i64], outcome: Outcome) -> JudgedCase {
     }
     JudgedCase {
         name: name.to_owned(),
-        state: Marks { truncated: false, gone: false },
+        truncated: false,
+        gone: false,
         outcome,
         traces: vec![BTreeMap::from([("r".to_owned(), flag)])],
         judgements: 1,

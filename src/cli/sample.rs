@@ -2,11 +2,11 @@
 //!
 //! Must not know: what a vendor's words mean.
 
-use super::setup::choose;
+use super::setup::{Named, named};
 use super::{Exit, Failure, Format, print_bytes, print_json};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{Config, Place, Source, shipped};
-use dutyd_connectors::{Connector, Quarantined, Sample, Secrets};
+use crate::config::Place;
+use dutyd_connectors::{Connector, Quarantined, Sample, Secrets, SourceConfig};
 use dutyd_core::case::Case;
 use dutyd_core::timeline::TimelineEvent;
 use secrecy::SecretString;
@@ -19,11 +19,9 @@ const DOCUMENT_MAX: u64 = 64 * 1024 * 1024;
 
 /// `system` is the name of a configured source, or a vendor: then the shipped connector file stands in.
 pub fn run(place: &Place, system: &str, files: &[PathBuf], format: Format) -> Result<Exit, Failure> {
-    let configured = if place.dir.is_dir() { Config::load(place).ok() } else { None };
-    let sources = configured.map(|config| config.sources).unwrap_or_default();
-    let connector = match choose(&sources, system) {
-        Some(source) => source.connector(),
-        None => shipped_connector(system)?,
+    let connector = match named(place, system)? {
+        Named::Source(source) => source.connector(),
+        Named::Shipped(config) => unsigned(system, &config)?,
     };
     let documents = files.iter().map(|file| document(file)).collect::<Result<Vec<_>, _>>()?;
     let bytes: Vec<&[u8]> = documents.iter().map(Vec::as_slice).collect();
@@ -38,14 +36,9 @@ pub fn run(place: &Place, system: &str, files: &[PathBuf], format: Format) -> Re
 }
 
 /// A connector that nobody signs in with: its secrets are empty.
-fn shipped_connector(vendor: &str) -> Result<Box<dyn Connector>, Failure> {
-    let text = shipped::connector(vendor).ok_or_else(|| {
-        let known = crate::config::vendors().join(", ");
-        Failure::new(Exit::Problems, format!("no system or source is called `{vendor}` (known: {known})"))
-    })?;
-    let config = Source::example(Path::new(vendor), text).map_err(|problems| Failure::config(&problems))?;
+fn unsigned(vendor: &str, config: &SourceConfig) -> Result<Box<dyn Connector>, Failure> {
     let names = config.secrets().into_iter().map(|name| (name.0.clone(), SecretString::default()));
-    dutyd_connectors::build(vendor, &config, &Secrets(names.collect()))
+    dutyd_connectors::build(vendor, config, &Secrets(names.collect()))
         .map_err(|error| Failure::new(Exit::Internal, error.to_string()))
 }
 

@@ -9,6 +9,7 @@ mod promises;
 pub mod salesforce_org;
 pub mod subject;
 mod table;
+pub mod wanted;
 pub mod world;
 
 /// One test per promise, calm and hostile. The order is the numbering of the contract.

@@ -3,9 +3,10 @@
 
 use crate::contract::salesforce_org::SALESFORCE;
 use crate::contract::subject::Subject;
+use crate::contract::wanted::{self, critical};
 use crate::contract::world::{Reader, SOURCE, Setting, World};
 use dutyd_connectors::{ConnectorError, Fetched};
-use dutyd_core::action::{Action, MarkedFlag, Marker, Severity, Slot, Want, action_id, note_marker_line};
+use dutyd_core::action::Action;
 use dutyd_core::case::CaseKey;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -20,23 +21,8 @@ async fn switch(world: &World, name: &str, value: Value) {
     world.control("POST", "/_sandbox/switches", &order).await;
 }
 
-fn mark(case: &CaseKey) -> Action {
-    let flag = MarkedFlag {
-        rule: "waiting".to_owned(),
-        episode: "0123456789ab".to_owned(),
-        severity: Severity::Critical,
-        raised_at: "2026-03-02T09:00:00Z".parse().expect("a valid instant"),
-        dismissed: false,
-    };
-    let marker = Marker { severity: Some(Severity::Critical), flags: vec![flag] };
-    Action::new(case, Slot::Mark, Want::Mark(Some(marker)), 1)
-}
-
 fn note(case: &CaseKey) -> Action {
-    let slot = Slot::Note { rule: "waiting".to_owned(), episode: "0123456789ab".to_owned() };
-    let marker = action_id(case, &slot);
-    let body = format!("Customer waits for a reply.\n{}", note_marker_line(&marker));
-    Action::new(case, slot, Want::Note { marker, body }, 1)
+    wanted::note(case, wanted::EPISODE, "Customer waits for a reply.")
 }
 
 /// A field of a case, as the org truly holds it.
@@ -59,9 +45,12 @@ async fn no_write_of_ours_hands_a_case_to_another_owner() {
         world.act(case, "change", &json!({ "fields": { "agent": "005dz0000000003AAA" } })).await;
     }
     let owners = [&with_note, &without].map(|case| field(&world, case, "OwnerId"));
-    world.deliver(&[mark(&with_note), note(&with_note)]).await;
-    let applied =
-        world.connector.apply(&world.cx(), &[mark(&without), mark(&with_note)]).await.expect("verdicts");
+    world.deliver(&[critical(&with_note), note(&with_note)]).await;
+    let applied = world
+        .connector
+        .apply(&world.cx(), &[critical(&without), critical(&with_note)])
+        .await
+        .expect("verdicts");
     assert!(applied.iter().all(|applied| applied.result.is_ok()), "{applied:?}");
     assert_eq!([&with_note, &without].map(|case| field(&world, case, "OwnerId")), owners);
     assert_eq!(field(&world, &without, "Dutyd_Severity__c"), "critical", "it was written");
@@ -72,7 +61,7 @@ async fn fields_and_note_stand_or_fall_together() {
     let world = world(&[]).await;
     let case = world.create("watched").await;
     switch(&world, "validation_rule", json!("not today")).await;
-    let actions = [mark(&case), note(&case)];
+    let actions = [critical(&case), note(&case)];
     let applied = world.connector.apply(&world.cx(), &actions).await.expect("verdicts");
     for applied in &applied {
         let refused = applied.result.as_ref().expect_err("the fields are refused, so the note is");
@@ -100,7 +89,7 @@ async fn each_record_of_a_collection_has_the_verdict_of_its_place() {
     let (first, last) = (world.create("first").await, world.create("last").await);
     let (nowhere, gone) = (CaseKey::new(SOURCE, SALESFORCE.nowhere), world.create("gone").await);
     world.act(&gone, "vanish", &json!({})).await;
-    let actions = [mark(&first), mark(&nowhere), mark(&gone), mark(&last)];
+    let actions = [critical(&first), critical(&nowhere), critical(&gone), critical(&last)];
     let before = requests(&world, "/services/data/v66.0/composite/sobjects");
     let applied = world.connector.apply(&world.cx(), &actions).await.expect("verdicts");
     let fine: Vec<bool> = applied.iter().map(|applied| applied.result.is_ok()).collect();

@@ -2,9 +2,10 @@
 //! account, and what the check finds.
 
 use crate::contract::subject::{SERVICENOW, Subject, secrets};
+use crate::contract::wanted::critical;
 use crate::contract::world::{Reader, SOURCE, Setting, World};
 use dutyd_connectors::{ConnectorError, Fetched, Finding};
-use dutyd_core::action::{Action, MarkedFlag, Marker, Severity, Slot, Want};
+use dutyd_core::action::Severity;
 use dutyd_core::case::{CaseKey, Status};
 use dutyd_core::timeline::{Actor, EventKind};
 use serde_json::{Value, json};
@@ -27,18 +28,6 @@ fn overlaid(endpoints: &Value, page_size: u32, more: &Value) -> dutyd_connectors
         config["servicenow"][key] = value.clone();
     }
     serde_json::from_value(config).expect("a valid configuration")
-}
-
-fn mark(case: &CaseKey) -> Vec<Action> {
-    let flag = MarkedFlag {
-        rule: "waiting".to_owned(),
-        episode: "0123456789ab".to_owned(),
-        severity: Severity::Critical,
-        raised_at: "2026-03-02T09:00:00Z".parse().expect("a valid instant"),
-        dismissed: false,
-    };
-    let marker = Marker { severity: Some(Severity::Critical), flags: vec![flag] };
-    vec![Action::new(case, Slot::Mark, Want::Mark(Some(marker)), 1)]
 }
 
 fn text<'a>(row: &'a Value, column: &str) -> &'a str {
@@ -79,7 +68,7 @@ async fn cases_of_both_tables_are_read_and_marked() {
     };
     for table in ["incident", "sn_customerservice_case"] {
         let case = of_table(table);
-        world.deliver(&mark(&case)).await;
+        world.deliver(&[critical(&case)]).await;
         let change = world.read(&case).await;
         assert_eq!(
             change.marks.marker.and_then(|marker| marker.severity),
@@ -164,7 +153,7 @@ async fn what_left_the_scope_or_vanished_without_trace_is_hidden() {
 async fn a_business_rule_that_aborts_the_write_is_a_refusal_with_its_name() {
     let world = world(&[("aborting_rule", json!("Freeze window"))]).await;
     let case = world.create("frozen").await;
-    let applied = world.connector.apply(&world.cx(), &mark(&case)).await.expect("verdicts");
+    let applied = world.connector.apply(&world.cx(), &[critical(&case)]).await.expect("verdicts");
     let refused = applied[0].result.as_ref().expect_err("an aborted write");
     assert!(
         matches!(refused, ConnectorError::Refused { status: 403, reason } if reason.contains("Freeze window")),
@@ -178,7 +167,7 @@ async fn a_mark_taken_off_by_a_person_is_seen_as_theirs_whatever_the_account() {
     let account = world.connector.profile().account.clone().expect("the account is configured");
     for by in [None, Some(account.as_str())] {
         let case = world.create("watched").await;
-        world.deliver(&mark(&case)).await;
+        world.deliver(&[critical(&case)]).await;
         let mut order = json!({ "fields": { "u_dutyd_severity": "" } });
         by.inspect(|by| order["by"] = json!(by));
         world.act(&case, "change", &order).await;
@@ -199,7 +188,7 @@ async fn a_persons_edit_under_our_account_in_the_same_second_is_not_swallowed() 
     let world = world(&[]).await;
     let account = world.connector.profile().account.clone().expect("the account is configured");
     let case = world.create("watched").await;
-    world.deliver(&mark(&case)).await;
+    world.deliver(&[critical(&case)]).await;
     let edit = json!({ "fields": { "status": "open", "state": "2" }, "by": account });
     world.act(&case, "change", &edit).await;
     let reply = json!({ "from": "agent", "public": true, "text": "we are on it", "by": account });

@@ -2,33 +2,15 @@
 //! tickets, a shared account, and what the check finds.
 
 use crate::contract::subject::{Subject, ZENDESK};
+use crate::contract::wanted::critical;
 use crate::contract::world::{Reader, Setting, World};
 use dutyd_connectors::{ConnectorError, Fetched, Secrets, SourceConfig};
-use dutyd_core::action::{Action, MarkedFlag, Marker, Severity, Slot, Want};
-use dutyd_core::case::{CaseKey, Status};
+use dutyd_core::case::Status;
 use dutyd_core::timeline::{Actor, EventKind};
 use serde_json::{Value, json};
 
 async fn world(switches: &[(&'static str, Value)]) -> World {
     World::new(&ZENDESK, &Setting { switches: switches.to_vec(), ..Setting::new(false) }).await
-}
-
-fn mark(case: &CaseKey) -> Vec<Action> {
-    let flag = MarkedFlag {
-        rule: "waiting".to_owned(),
-        episode: "0123456789ab".to_owned(),
-        severity: Severity::Critical,
-        raised_at: "2026-03-02T09:00:00Z".parse().expect("a valid instant"),
-        dismissed: false,
-    };
-    let marker = Marker { severity: Some(Severity::Critical), flags: vec![flag] };
-    let slot = Slot::Note { rule: "waiting".to_owned(), episode: "0123456789ab".to_owned() };
-    let note = Want::Note { marker: "0123456789ab".to_owned(), body: "why\n[dutyd:0123456789ab]".to_owned() };
-    vec![
-        Action::new(case, Slot::Mark, Want::Mark(Some(marker)), 1),
-        Action::new(case, Slot::Why, Want::Why(Some("because".to_owned())), 1),
-        Action::new(case, slot, note, 1),
-    ]
 }
 
 #[tokio::test]
@@ -110,7 +92,7 @@ async fn an_update_that_loses_against_a_person_reads_again_and_wins() {
     let case = world.create("contested").await;
     let lost = json!({ "kind": "status", "status": 409, "body": "{\"error\":\"UpdateConflict\",\"description\":\"x\"}" });
     world.order_fault(lost, json!({ "method": "PUT" }), "before").await;
-    let actions = mark(&case);
+    let actions = [critical(&case)];
     let applied = world.connector.apply(&world.cx(), &actions).await.expect("verdicts");
     assert!(applied.iter().all(|verdict| verdict.result.is_ok()), "{applied:?}");
     let journal = world.sandbox.inner.journal.since(0, Some(ZENDESK.vendor));
@@ -124,7 +106,7 @@ async fn an_update_that_loses_against_a_person_reads_again_and_wins() {
 async fn marks_and_note_of_a_ticket_go_in_one_update_and_no_customer_sees_them() {
     let world = world(&[]).await;
     let case = world.create("to be marked").await;
-    world.connector.apply(&world.cx(), &mark(&case)).await.expect("verdicts");
+    world.connector.apply(&world.cx(), &[critical(&case)]).await.expect("verdicts");
     let history = world.history();
     let audits = history["audits"].as_array().expect("audits");
     let ours: Vec<&Value> =
@@ -147,7 +129,7 @@ async fn closed_tickets_refuse_marks_and_merged_ones_are_gone() {
     world.act(&closed, "change", &json!({ "fields": { "status": "solved" } })).await;
     world.act(&closed, "change", &json!({ "fields": { "status": "closed" } })).await;
     world.act(&merged, "merge", &json!({ "into": kept.id })).await;
-    for verdict in world.connector.apply(&world.cx(), &mark(&closed)).await.expect("verdicts") {
+    for verdict in world.connector.apply(&world.cx(), &[critical(&closed)]).await.expect("verdicts") {
         assert!(matches!(verdict.result, Err(ConnectorError::Sealed { .. })), "{verdict:?}");
     }
     world.pass(60).await;
@@ -162,7 +144,7 @@ async fn closed_tickets_refuse_marks_and_merged_ones_are_gone() {
 async fn a_person_under_our_account_is_not_taken_for_us() {
     let world = world(&[]).await;
     let case = world.create("shared").await;
-    world.deliver(&mark(&case)).await;
+    world.deliver(&[critical(&case)]).await;
     let by = "dutyd@support.example";
     world
         .act(&case, "reply", &json!({ "from": "agent", "public": true, "text": "I am a person.", "by": by }))

@@ -1,9 +1,10 @@
 //! The promises, numbered; each is called with a vendor and with whether its sandbox is hostile.
 
 use super::subject::Subject;
+use super::wanted;
 use super::world::{Reader, SOURCE, Setting, World};
 use dutyd_connectors::{ConnectorError, Cursor, Delivery, Fetched};
-use dutyd_core::action::{Action, MarkedFlag, Marker, Severity, Slot, Want, action_id, note_marker_line};
+use dutyd_core::action::{Action, Severity, Want};
 use dutyd_core::case::CaseKey;
 use dutyd_core::timeline::{Actor, EventKind};
 use jiff::SignedDuration;
@@ -21,19 +22,8 @@ fn assert_all_read(world: &World, reader: &Reader) {
 
 /// The mark, the sentence and one note, as `decide` would want them for a flag.
 fn wants(case: &CaseKey, severity: Severity) -> Vec<Action> {
-    let raised_at = "2026-03-02T09:00:00Z".parse().expect("a valid instant");
-    let (rule, episode) = ("waiting".to_owned(), "0123456789ab".to_owned());
-    let flag =
-        MarkedFlag { rule: rule.clone(), episode: episode.clone(), severity, raised_at, dismissed: false };
-    let marker = Marker { severity: Some(severity), flags: vec![flag] };
-    let slot = Slot::Note { rule, episode };
-    let tag = action_id(case, &slot);
-    let body = format!("Customer waits since 08:00 for a reply.\n{}", note_marker_line(&tag));
-    vec![
-        Action::new(case, Slot::Mark, Want::Mark(Some(marker)), 1),
-        Action::new(case, Slot::Why, Want::Why(Some("Customer waits since 08:00.".to_owned())), 1),
-        Action::new(case, slot, Want::Note { marker: tag, body }, 1),
-    ]
+    let text = "Customer waits since 08:00 for a reply.";
+    wanted::wants(case, severity, wanted::EPISODE, "Customer waits since 08:00.", text)
 }
 
 fn note_id(actions: &[Action]) -> &str {

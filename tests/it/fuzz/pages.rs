@@ -9,11 +9,12 @@ use crate::contract::door::Door;
 use crate::contract::jira_sites::{CLOUD, DATA_CENTER};
 use crate::contract::salesforce_org::SALESFORCE;
 use crate::contract::subject::{SERVICENOW, Subject, ZENDESK};
+use crate::contract::wanted;
 use crate::contract::world::{SOURCE, Setting, World};
 use async_trait::async_trait;
 use dutyd::http::Origin;
 use dutyd_connectors::{ConnectorError, Ctx, Cursor, Request, Response, Transport, TransportError};
-use dutyd_core::action::{Action, MarkedFlag, Marker, Severity, Slot, Want, action_id, note_marker_line};
+use dutyd_core::action::{Action, Severity};
 use dutyd_core::case::CaseKey;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -157,20 +158,7 @@ fn spoil(dice: &mut Dice, answer: &mut Response, before: &[u8]) {
 
 /// The mark, the sentence and a note of one case.
 pub fn wants(case: &CaseKey) -> Vec<Action> {
-    let raised_at = "2026-03-02T09:00:00Z".parse().expect("an instant");
-    let (rule, episode) = ("waiting".to_owned(), "0123456789ab".to_owned());
-    let severity = Severity::Candidate;
-    let flag =
-        MarkedFlag { rule: rule.clone(), episode: episode.clone(), severity, raised_at, dismissed: false };
-    let marker = Marker { severity: Some(severity), flags: vec![flag] };
-    let slot = Slot::Note { rule, episode };
-    let tag = action_id(case, &slot);
-    let body = format!("why\n{}", note_marker_line(&tag));
-    vec![
-        Action::new(case, Slot::Mark, Want::Mark(Some(marker)), 1),
-        Action::new(case, Slot::Why, Want::Why(Some("because".to_owned())), 1),
-        Action::new(case, slot, Want::Note { marker: tag, body }, 1),
-    ]
+    wanted::wants(case, Severity::Candidate, wanted::EPISODE, "because", "why")
 }
 
 /// A throttle that is believed must name a time that the engine can clamp.

@@ -6,12 +6,13 @@
 use crate::contract::jira_sites::{CLOUD, DATA_CENTER};
 use crate::contract::salesforce_org::SALESFORCE;
 use crate::contract::subject::{SERVICENOW, Subject, ZENDESK};
+use crate::contract::wanted;
 use crate::contract::world::{SOURCE, Setting, World};
 use crate::fuzz::dice::Dice;
 use crate::fuzz::tries;
 use crate::reliability::measured;
 use dutyd_connectors::{BuildError, ConnectorError, Fetched, SourceConfig, build};
-use dutyd_core::action::{Action, MarkedFlag, Marker, Severity, Slot, Want, action_id, note_marker_line};
+use dutyd_core::action::{Action, Severity, Slot};
 use dutyd_core::case::CaseKey;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -127,22 +128,9 @@ const TEXTS: [&str; 56] = [
 ];
 
 fn wants(case: &CaseKey, note: &str, why: &str) -> Vec<Action> {
-    let raised_at = "2026-03-02T09:00:00Z".parse().expect("an instant");
     // Another episode per text, so that each has a note of its own.
     let episode = dutyd_sandbox::dice::hex_id(1, &[note.as_bytes()])[..12].to_owned();
-    let rule = "waiting".to_owned();
-    let severity = Severity::Watch;
-    let flag =
-        MarkedFlag { rule: rule.clone(), episode: episode.clone(), severity, raised_at, dismissed: false };
-    let marker = Marker { severity: Some(severity), flags: vec![flag] };
-    let slot = Slot::Note { rule, episode };
-    let tag = action_id(case, &slot);
-    let body = format!("{note}\n{}", note_marker_line(&tag));
-    vec![
-        Action::new(case, Slot::Mark, Want::Mark(Some(marker)), 1),
-        Action::new(case, Slot::Why, Want::Why(Some(why.to_owned())), 1),
-        Action::new(case, slot, Want::Note { marker: tag, body }, 1),
-    ]
+    wanted::wants(case, Severity::Watch, &episode, why, note)
 }
 
 /// An id with something in it that no id has.
