@@ -35,15 +35,18 @@ pub(super) fn named(place: &Place, system: &str) -> Result<Named, Failure> {
             Source::example(Path::new(system), text).map_err(|problems| Failure::config(&problems))?;
         return Ok(Named::Shipped(config));
     }
-    if !problems.is_empty() {
-        return Err(Failure::config(&problems));
-    }
     let known = vendors();
     let names = sources.iter().map(|source| source.name.as_str());
     let all: Vec<&str> = known.iter().map(String::as_str).chain(names).collect();
     let near = dutyd_core::problem::nearest(system, all.iter().copied());
     let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    let message = format!("no system or source is called `{system}`{hint} (known: {})", all.join(", "));
+    let mut message = format!("no system or source is called `{system}`{hint} (known: {})", all.join(", "));
+    if !problems.is_empty() {
+        message.push_str("; configured sources are not among them, because");
+    }
+    for problem in problems {
+        message.push_str(&format!("\n{problem}"));
+    }
     Err(Failure::new(Exit::Problems, message))
 }
 

@@ -2,15 +2,20 @@
 //! tickets, a shared account, and what the check finds.
 
 use crate::contract::subject::{Subject, ZENDESK};
-use crate::contract::wanted::critical;
+use crate::contract::wanted::{EPISODE, wants};
 use crate::contract::world::{Reader, Setting, World};
 use dutyd_connectors::{ConnectorError, Fetched, Secrets, SourceConfig};
-use dutyd_core::case::Status;
+use dutyd_core::action::{Action, Severity};
+use dutyd_core::case::{CaseKey, Status};
 use dutyd_core::timeline::{Actor, EventKind};
 use serde_json::{Value, json};
 
 async fn world(switches: &[(&'static str, Value)]) -> World {
     World::new(&ZENDESK, &Setting { switches: switches.to_vec(), ..Setting::new(false) }).await
+}
+
+fn marked(case: &CaseKey) -> Vec<Action> {
+    wants(case, Severity::Critical, EPISODE, "because", "why")
 }
 
 #[tokio::test]
@@ -92,7 +97,7 @@ async fn an_update_that_loses_against_a_person_reads_again_and_wins() {
     let case = world.create("contested").await;
     let lost = json!({ "kind": "status", "status": 409, "body": "{\"error\":\"UpdateConflict\",\"description\":\"x\"}" });
     world.order_fault(lost, json!({ "method": "PUT" }), "before").await;
-    let actions = [critical(&case)];
+    let actions = marked(&case);
     let applied = world.connector.apply(&world.cx(), &actions).await.expect("verdicts");
     assert!(applied.iter().all(|verdict| verdict.result.is_ok()), "{applied:?}");
     let journal = world.sandbox.inner.journal.since(0, Some(ZENDESK.vendor));
@@ -106,7 +111,7 @@ async fn an_update_that_loses_against_a_person_reads_again_and_wins() {
 async fn marks_and_note_of_a_ticket_go_in_one_update_and_no_customer_sees_them() {
     let world = world(&[]).await;
     let case = world.create("to be marked").await;
-    world.connector.apply(&world.cx(), &[critical(&case)]).await.expect("verdicts");
+    world.connector.apply(&world.cx(), &marked(&case)).await.expect("verdicts");
     let history = world.history();
     let audits = history["audits"].as_array().expect("audits");
     let ours: Vec<&Value> =
@@ -129,7 +134,7 @@ async fn closed_tickets_refuse_marks_and_merged_ones_are_gone() {
     world.act(&closed, "change", &json!({ "fields": { "status": "solved" } })).await;
     world.act(&closed, "change", &json!({ "fields": { "status": "closed" } })).await;
     world.act(&merged, "merge", &json!({ "into": kept.id })).await;
-    for verdict in world.connector.apply(&world.cx(), &[critical(&closed)]).await.expect("verdicts") {
+    for verdict in world.connector.apply(&world.cx(), &marked(&closed)).await.expect("verdicts") {
         assert!(matches!(verdict.result, Err(ConnectorError::Sealed { .. })), "{verdict:?}");
     }
     world.pass(60).await;
@@ -144,7 +149,7 @@ async fn closed_tickets_refuse_marks_and_merged_ones_are_gone() {
 async fn a_person_under_our_account_is_not_taken_for_us() {
     let world = world(&[]).await;
     let case = world.create("shared").await;
-    world.deliver(&[critical(&case)]).await;
+    world.deliver(&marked(&case)).await;
     let by = "dutyd@support.example";
     world
         .act(&case, "reply", &json!({ "from": "agent", "public": true, "text": "I am a person.", "by": by }))
