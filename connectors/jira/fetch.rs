@@ -33,6 +33,8 @@ const RECONCILE_MAX: usize = 50;
 /// An issue on its way to becoming a case.
 enum Found {
     Issue(Box<Issue>),
+    /// Not there, or not ours to see.
+    Missing,
     Answer(Fetched),
 }
 
@@ -58,13 +60,23 @@ impl Jira {
             stopped = stopped.or_else(|| throttle_of(&answer));
             answers.push(Some(answer));
         }
+        if answers.iter().any(|answer| matches!(answer, Some(Found::Missing))) {
+            let told = self.missing(cx).await?;
+            for (key, answer) in keys.iter().zip(answers.iter_mut()) {
+                if let Some(missing @ Found::Missing) = answer {
+                    *missing = Found::Answer(told(key));
+                }
+            }
+        }
         self.leave_scope(cx, keys, &mut answers).await?;
         let mut histories = self.bulk_histories(cx, &answers).await?;
+        // What came whole is a case, though another one was held back.
+        let mut stopped: Option<ConnectorError> = None;
         let mut done = Vec::with_capacity(keys.len());
         for (key, answer) in keys.iter().zip(answers) {
             done.push(match answer {
                 Some(Found::Answer(answer)) => answer,
-                None => Fetched::Hidden(key.clone()),
+                None | Some(Found::Missing) => Fetched::Hidden(key.clone()),
                 Some(Found::Issue(issue)) => match &stopped {
                     Some(error) => Fetched::Unread(key.clone(), error.clone()),
                     None => self.complete(cx, site, key, *issue, histories.remove(&key.id)).await?,
@@ -114,24 +126,25 @@ impl Jira {
             Err(ConnectorError::Refused { status: 403, .. }) => {
                 Ok(Found::Answer(Fetched::Hidden(key.clone())))
             }
-            Err(ConnectorError::Refused { status: 404 | 410, .. }) => {
-                Ok(Found::Answer(self.missing(cx, key).await?))
-            }
+            Err(ConnectorError::Refused { status: 404 | 410, .. }) => Ok(Found::Missing),
             Err(signed_out @ ConnectorError::SignedOut { .. }) => Err(signed_out),
             Err(other) => Ok(Found::Answer(Fetched::Unread(key.clone(), other))),
         }
     }
 
-    /// Vendor: Cloud answers the same 404 to an issue that is deleted and to one that we may not see. While we can
-    /// browse projects at all, a missing issue is taken for deleted; a right that was taken away comes back as hidden.
-    async fn missing(&self, cx: &Ctx<'_>, key: &CaseKey) -> Result<Fetched, ConnectorError> {
-        let granted = self.granted(cx, probe::BROWSE, None).await;
-        match granted {
-            Ok(granted) if granted.contains(probe::BROWSE) => Ok(Fetched::Gone(key.clone())),
-            Ok(_) => Ok(Fetched::Hidden(key.clone())),
-            Err(signed_out @ ConnectorError::SignedOut { .. }) => Err(signed_out),
-            Err(other) => Ok(Fetched::Unread(key.clone(), other)),
-        }
+    /// What is to be said of issues that answered 404. Vendor: Cloud answers the same to an issue that is deleted and to
+    /// one that we may not see. While we can browse projects at all, a missing issue is taken for deleted; a right that was
+    /// taken away comes back as hidden, and is therefore asked for behind the issues.
+    async fn missing(&self, cx: &Ctx<'_>) -> Result<impl Fn(&CaseKey) -> Fetched, ConnectorError> {
+        let granted = match self.granted(cx, probe::BROWSE, None).await {
+            Err(signed_out @ ConnectorError::SignedOut { .. }) => return Err(signed_out),
+            granted => granted.map(|granted| granted.contains(probe::BROWSE)),
+        };
+        Ok(move |key: &CaseKey| match &granted {
+            Ok(true) => Fetched::Gone(key.clone()),
+            Ok(false) => Fetched::Hidden(key.clone()),
+            Err(error) => Fetched::Unread(key.clone(), error.clone()),
+        })
     }
 
     /// Takes out the issues that are not, or no longer, in the configured scope.
@@ -265,7 +278,7 @@ impl Jira {
         let children = match self.children(cx, &issue, histories).await {
             Ok(children) => children,
             Err(signed_out @ ConnectorError::SignedOut { .. }) => return Err(signed_out),
-            Err(ConnectorError::Refused { status: 404, .. }) => return self.missing(cx, key).await,
+            Err(ConnectorError::Refused { status: 404, .. }) => return Ok(self.missing(cx).await?(key)),
             Err(other) => return Ok(Fetched::Unread(key.clone(), other)),
         };
         let ((histories, histories_complete), (comments, comments_complete)) = children;
@@ -382,7 +395,7 @@ fn raw_of(issue: &Issue) -> String {
 fn throttle_of(found: &Found) -> Option<ConnectorError> {
     match found {
         Found::Answer(answer) => throttled(answer),
-        Found::Issue(_) => None,
+        Found::Issue(_) | Found::Missing => None,
     }
 }
 

@@ -291,13 +291,10 @@ impl Pull {
         Ok(Half { worked: true, more: more?, until: None })
     }
 
-    fn fetch_max(&self) -> usize {
-        self.source.setup.connector.profile().fetch_max.max(1)
-    }
-
     /// Hints taken at once.
     fn lot(&self) -> usize {
-        self.fetch_max() * if self.shared.clock.is_lockstep() { 1 } else { LOT }
+        let most = self.source.setup.connector.profile().fetch_max.max(1);
+        most * if self.shared.clock.is_lockstep() { 1 } else { LOT }
     }
 
     /// Lot after lot, the next one taken while the last is fetched. Answers whether there was more.
@@ -335,8 +332,9 @@ impl Pull {
 
     /// Answers whether somebody was there to take all of it.
     async fn fetch_lot(&self, hints: Vec<TakenHint>, fetched: &mpsc::Sender<Batch>) -> bool {
-        let at_once = if self.shared.clock.is_lockstep() { 1 } else { ASKED_MAX };
-        let batches: Vec<_> = hints.chunks(self.fetch_max()).map(<[_]>::to_vec).collect();
+        let (batch, is_whole) = self.source.batch();
+        let at_once = if self.shared.clock.is_lockstep() || !is_whole { 1 } else { ASKED_MAX };
+        let batches: Vec<_> = hints.chunks(batch).map(<[_]>::to_vec).collect();
         let mut asked = futures::stream::iter(batches).map(|hints| self.ask(hints)).buffered(at_once);
         while let Some(batch) = asked.next().await {
             // The one who stores ends only with an error of its own.
@@ -365,6 +363,7 @@ impl Pull {
             Err(Ok(panic)) => std::panic::resume_unwind(panic),
             Err(Err(ended)) => Err(ConnectorError::Unavailable { reason: ended.to_string() }),
         };
+        self.source.fetched(hints.len(), &answer);
         Batch { hints, answer: Answer::Told(answer) }
     }
 

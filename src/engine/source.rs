@@ -4,10 +4,10 @@ use super::lock;
 use super::retry;
 use crate::config::Mode;
 use crate::store::{SourceLease, SourceRow, Store, StoreError, Token};
-use dutyd_connectors::{Connector, ConnectorError, Ctx, Transport};
+use dutyd_connectors::{Connector, ConnectorError, Ctx, Fetched, Transport};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Our cursor never relies on more overlap than this; it is part of the bound on how late we may learn of a change.
@@ -94,6 +94,8 @@ pub struct Source {
     rung: AtomicBool,
     /// More of it is being read than one step takes.
     in_bulk: AtomicBool,
+    /// Cases asked for at once: fewer while the allowance ends before their answer is whole.
+    batch: AtomicUsize,
     /// A case was judged while we were blind, and must be judged again.
     judged_blind: AtomicBool,
 }
@@ -115,6 +117,7 @@ impl Source {
             ..Memory::default()
         };
         Self {
+            batch: AtomicUsize::new(setup.connector.profile().fetch_max.max(1)),
             setup,
             token,
             memory: Mutex::new(memory),
@@ -126,6 +129,29 @@ impl Source {
 
     pub fn cx(&self, now: Timestamp) -> Ctx<'_> {
         Ctx { http: self.setup.http.as_ref(), now: retry::after(now, self.offset()) }
+    }
+
+    /// How many cases to ask for at once, and whether that is as many as the vendor allows.
+    pub fn batch(&self) -> (usize, bool) {
+        let batch = self.batch.load(Ordering::Relaxed);
+        (batch, batch >= self.setup.connector.profile().fetch_max)
+    }
+
+    /// A batch that was held back before a single case was whole would be again: half of it is asked for next. One that
+    /// told something makes room for twice as many.
+    ///
+    /// Shown by `the_smallest_allowance_is_enough_for_each_system_to_come_to_an_end`.
+    pub fn fetched(&self, asked: usize, answer: &Result<Vec<Fetched>, ConnectorError>) {
+        let held_back = |error: &ConnectorError| matches!(error, ConnectorError::Throttled { .. });
+        let in_vain = match answer {
+            Ok(fetched) => {
+                fetched.iter().all(|one| matches!(one, Fetched::Unread(_, error) if held_back(error)))
+            }
+            Err(error) => held_back(error),
+        };
+        let most = self.setup.connector.profile().fetch_max.max(1);
+        let batch = if in_vain { (asked / 2).max(1) } else { self.batch().0.saturating_mul(2).min(most) };
+        self.batch.store(batch, Ordering::Relaxed);
     }
 
     pub fn offset(&self) -> SignedDuration {

@@ -138,8 +138,9 @@ fn quota(per_minute: u32, share: f64) -> Quota {
         .allow_burst(burst)
 }
 
-/// Requests at once that even a small allowance permits: one batch of cases needs a few in a row.
-const BURST_MIN: u32 = 5;
+/// Requests at once that even a small allowance permits. A batch of cases needs up to seven in a row before its first case is
+/// whole, sign-in and one retry included, and begins anew if it does not get them.
+const BURST_MIN: u32 = 10;
 
 /// Our clock in governor's terms. Governor expects time that never goes back: a step back is left out.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! More than can be done at once: intake beyond what the disk takes, a backlog after an outage, a vendor that hangs. Nothing
 //! acknowledged is lost, recovery has a limited rate, and one vendor's trouble stays his own.
 
-use crate::play::{Play, world};
+use crate::play::{Play, all_systems, world};
 use crate::power::forgotten;
 use crate::reliability::{measured, wanted};
 use crate::rig::Rig;
@@ -37,6 +37,26 @@ fn peak(entries: &[&Entry]) -> u64 {
     entries.iter().enumerate().map(within).max().unwrap_or(0)
 }
 
+/// Gives each source of a play this allowance.
+fn limit(play: &Play, per_minute: u64) {
+    for entry in std::fs::read_dir(play.stage.dir.join("connectors")).expect("connector files") {
+        let file = entry.expect("a connector file").path();
+        let text = std::fs::read_to_string(&file).expect("a connector file");
+        let (before, rest) = text.split_once("requests_per_minute = ").expect("an allowance");
+        let (_, after) = rest.split_once('\n').expect("a line");
+        std::fs::write(&file, format!("{before}requests_per_minute = {per_minute}\n{after}"))
+            .expect("written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_smallest_allowance_is_enough_for_each_system_to_come_to_an_end() {
+    let mut play = Play::of(all_systems(12)).await;
+    limit(&play, 10);
+    play.run().await;
+    play.is_right("the smallest allowance").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_outage_what_waits_is_written_at_a_limited_rate_oldest_first() {
     let backlog = wanted("DUTYD_BACKLOG", BACKLOG);
@@ -47,11 +67,7 @@ async fn after_an_outage_what_waits_is_written_at_a_limited_rate_oldest_first() 
     std::fs::remove_dir_all(play.stage.dir.join("policy")).ok();
     std::fs::create_dir(play.stage.dir.join("policy")).expect("a folder");
     std::fs::write(play.stage.dir.join("policy/rules.toml"), RULE).expect("a policy");
-    let connector = play.stage.dir.join("connectors/servicenow.toml");
-    let text = std::fs::read_to_string(&connector).expect("a connector file");
-    let limited = text.replace("requests_per_minute = 6000", &format!("requests_per_minute = {PER_MINUTE}"));
-    assert_ne!(text, limited);
-    std::fs::write(&connector, limited).expect("a connector file");
+    limit(&play, PER_MINUTE);
     assert!(play.sandbox().stage.faults.order(all(
         Fault::Unavailable,
         "servicenow",
