@@ -274,7 +274,7 @@ impl Config {
             ("page_size", self.page_size.into(), 10, 10_000),
             ("overlap_seconds", self.overlap_seconds.into(), 1, 86_400),
             ("lag_seconds", self.lag_seconds.into(), 0, 3_600),
-            ("requests_per_minute", self.requests_per_minute.into(), 1, 100_000),
+            ("requests_per_minute", self.requests_per_minute.into(), 10, 100_000),
             ("concurrency", self.concurrency as u64, 1, 16),
         ];
         within(&bounds)?;

@@ -152,7 +152,7 @@ impl Config {
     pub fn validated(&self) -> Result<Url, BuildError> {
         let bounds = [
             ("page_size", self.page_size.into(), 1, 1_000),
-            ("requests_per_minute", self.requests_per_minute.into(), 1, 100_000),
+            ("requests_per_minute", self.requests_per_minute.into(), 10, 100_000),
             ("concurrency", self.concurrency as u64, 1, 16),
         ];
         within(&bounds)?;

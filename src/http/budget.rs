@@ -128,7 +128,8 @@ impl Closed {
     }
 }
 
-/// `share` of `per_minute`, a fifth of it at once: no minute sees more than 1.2 times the allowance, after an outage either.
+/// `share` of `per_minute`, a fifth of it at once: no minute sees more than 1.2 times an allowance of 50 or more,
+/// after an outage either.
 fn quota(per_minute: u32, share: f64) -> Quota {
     let allowed = (f64::from(per_minute) * share).max(1.0) as u32;
     let period = Duration::from_secs(60) / allowed;
@@ -138,8 +139,7 @@ fn quota(per_minute: u32, share: f64) -> Quota {
         .allow_burst(burst)
 }
 
-/// Requests at once that even a small allowance permits. A batch of cases needs up to seven in a row before its first case is
-/// whole, sign-in and one retry included, and begins anew if it does not get them.
+/// Requests at once that even the smallest allowance permits: one case needs a few in a row.
 const BURST_MIN: u32 = 10;
 
 /// Our clock in governor's terms. Governor expects time that never goes back: a step back is left out.
