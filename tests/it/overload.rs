@@ -16,7 +16,7 @@ const BACKLOG: u64 = 200;
 /// What the daemon allows itself.
 const PER_MINUTE: u64 = 240;
 /// Refused writes that make an outage of more than six hours: the daemon tries every quarter of an hour or sooner.
-const REFUSALS: u64 = 62;
+const REFUSALS: u64 = 80;
 const OUTAGE: SignedDuration = SignedDuration::from_hours(6);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
