@@ -1,5 +1,6 @@
 //! One customer in several systems: what rules count is the sum over all of them.
 
+use crate::canary::Place;
 use crate::contract::door::Door;
 use crate::contract::jira_sites::CLOUD;
 use crate::contract::subject::{SERVICENOW, Subject, ZENDESK};
@@ -55,7 +56,10 @@ fn policy(customers: &str) -> Policy {
 /// Lets the daemon's engine read and judge everything; the sources whose case has the flag, and its sentence.
 async fn flagged(sandbox: &Sandbox, policy: Policy) -> Vec<(String, String)> {
     let now = sandbox.inner.stage.clock.now();
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = Place::new();
+    for subject in &SYSTEMS {
+        directory.gives_those_of(&sandbox.inner.endpoints()[subject.vendor]);
+    }
     let store = SqliteStore::open(&directory.path().join("dutyd.db"), 7, now).await.expect("a store");
     let store = Arc::new(store);
     let current = Arc::new(policy);

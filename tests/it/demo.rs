@@ -1,9 +1,10 @@
 //! The demo as a whole: the real daemon against all vendors, read back with credentials that are not its own.
 
+use crate::canary::Place;
 use dutyd::demo::{Arguments, Summary, run};
 
 async fn demo(hostile: bool) -> Summary {
-    let directory = tempfile::tempdir().expect("a directory");
+    let directory = Place::new();
     let dir = directory.path().join("demo");
     run(&Arguments { seconds: 1, seed: 11, cases: 12, log: None, hostile, dir }, true)
         .await

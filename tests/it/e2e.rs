@@ -1,5 +1,6 @@
 //! What the README tells people to type, typed.
 
+use crate::canary::Place;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -11,16 +12,17 @@ fn dutyd(dir: &Path, arguments: &[&str]) -> Output {
 }
 
 /// The one JSON document on standard output.
-fn json(dir: &Path, arguments: &[&str]) -> Value {
-    let output = dutyd(dir, &[arguments, &["--format", "json"]].concat());
+fn json(dir: &Place, arguments: &[&str]) -> Value {
+    let output = dutyd(dir.path(), &[arguments, &["--format", "json"]].concat());
+    dir.hears_from(&output);
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {output:?}"))
 }
 
 #[test]
 fn the_readmes_demo_prints_one_object_and_leaves_what_status_list_and_explain_answer_from() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let summary = json(dir.path(), &["demo", "--seconds", "3", "--cases", "15"]);
+    let dir = Place::new();
+    let summary = json(&dir, &["demo", "--seconds", "3", "--cases", "15"]);
     let vendors = summary["vendors"].as_object().expect("vendors");
     assert!(vendors.contains_key("servicenow"));
     for (name, vendor) in vendors {
@@ -32,19 +34,19 @@ fn the_readmes_demo_prints_one_object_and_leaves_what_status_list_and_explain_an
     }
 
     let config = ["--config", "dutyd-demo"];
-    let status = json(dir.path(), &[&config[..], &["status"]].concat());
+    let status = json(&dir, &[&config[..], &["status"]].concat());
     assert_eq!(status["sources"].as_array().map(Vec::len), Some(vendors.len()));
     assert!(
         status["sources"].as_array().expect("sources").iter().all(|source| source["row"]["imported"] == true)
     );
-    let list = json(dir.path(), &[&config[..], &["list"]].concat());
+    let list = json(&dir, &[&config[..], &["list"]].concat());
     let flag = &list["flags"][0];
     let case = format!(
         "{}/{}",
         flag["source"].as_str().expect("a source"),
         flag["number"].as_str().expect("a number")
     );
-    let told = json(dir.path(), &[&config[..], &["explain", &case]].concat());
+    let told = json(&dir, &[&config[..], &["explain", &case]].concat());
     assert_eq!(told["case"]["number"], flag["number"]);
     let text = dutyd(dir.path(), &[&config[..], &["explain", &case]].concat());
     assert!(

@@ -3,6 +3,7 @@
 mod argue;
 mod audit;
 mod backtest;
+mod canary;
 mod cli;
 mod clocks;
 mod contract;

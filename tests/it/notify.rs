@@ -6,6 +6,7 @@ mod killed;
 mod reading;
 mod receiver;
 
+use crate::canary::Place;
 use crate::engine::{Double, NoNetwork, Record, page, policies};
 use crate::fixture::{HandClock, SOURCE, change, key, minutes, start};
 use dutyd::config::{Mode, NetworkSettings};
@@ -81,7 +82,7 @@ fn urgent(id: &str, version: i64, priority: u8) -> CaseChange {
 
 /// A daemon whose vendor, clock and receiver are in our hands.
 struct Duty {
-    directory: Arc<tempfile::TempDir>,
+    directory: Arc<Place>,
     clock: Arc<HandClock>,
     double: Arc<Double>,
     store: Arc<SqliteStore>,
@@ -99,13 +100,14 @@ impl Duty {
     }
 
     async fn with(channel: Channel, mode: Mode, double: Arc<Double>) -> Self {
-        let directory = Arc::new(tempfile::tempdir().expect("a directory"));
+        let directory = Arc::new(Place::new());
+        directory.gives("the signing key", SIGNING_SECRET);
         let clock = Arc::new(HandClock::new(noon()));
         Self::over(directory, clock, double, mode, channel, policies(RULES)).await
     }
 
     async fn over(
-        directory: Arc<tempfile::TempDir>,
+        directory: Arc<Place>,
         clock: Arc<HandClock>,
         double: Arc<Double>,
         mode: Mode,

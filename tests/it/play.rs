@@ -1,6 +1,7 @@
 //! A play: a sandbox that owns the clock, the real `dutyd run` beside it, killed and started again as often as a test
 //! likes, until its world has ended and everything is drained. Then all records are read back and held against the oracle.
 
+use crate::canary::Place;
 use crate::shim::Environment;
 use dutyd::daemon::DATABASE;
 use dutyd::demo::{Stage, Summary, VendorSummary, account};
@@ -103,7 +104,7 @@ pub struct Play {
     pub disturbed: Environment,
     /// How long a daemon may run.
     pub patience: Duration,
-    _dir: tempfile::TempDir,
+    dir: Place,
     child: Option<Child>,
 }
 
@@ -113,10 +114,10 @@ impl Play {
     }
 
     pub async fn polling(options: Options, every: SignedDuration) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+        let dir = Place::new();
         let poll = format!("{}s", every.as_secs());
         let stage = Stage::raise(&dir.path().join("dutyd"), options, &poll).await.expect("a stage");
-        Self { stage, kills: 0, disturbed: Environment::new(), patience: PATIENCE, _dir: dir, child: None }
+        Self { stage, kills: 0, disturbed: Environment::new(), patience: PATIENCE, dir, child: None }
     }
 
     pub fn sandbox(&self) -> Arc<Inner> {
@@ -151,9 +152,10 @@ impl Play {
         let read = tokio::task::spawn_blocking(move || {
             let mut log = Vec::new();
             errors.read_to_end(&mut log).expect("a log");
-            String::from_utf8_lossy(&log).into_owned()
+            log
         });
         let log = tokio::time::timeout(self.patience, read).await.expect("the daemon ends").expect("a log");
+        self.dir.hears(&log);
         let status = self.child.take().expect("a daemon runs").wait().expect("an end");
         self.sandbox().stage.faults.clear_orders();
         match (status.signal(), status.code()) {
@@ -163,7 +165,7 @@ impl Play {
             }
             (_, Some(0)) => End::Drained,
             (_, Some(74)) => End::Storage,
-            _ => panic!("dutyd ended with {status}: {log}"),
+            _ => panic!("dutyd ended with {status}: {}", String::from_utf8_lossy(&log)),
         }
     }
 
@@ -272,7 +274,9 @@ impl Play {
 
     /// A command beside the daemon or after it.
     pub fn ask(&self, arguments: &[&str]) -> Output {
-        self.dutyd(arguments).output().expect("dutyd runs")
+        let output = self.dutyd(arguments).output().expect("dutyd runs");
+        self.dir.hears_from(&output);
+        output
     }
 
     pub fn json(&self, arguments: &[&str]) -> Value {

@@ -1,6 +1,7 @@
 //! A rig: the real `dutyd run` on the machine's clock, a calm sandbox, and callers that ring as fast as they are answered.
 //! For what only load and a failing machine bring to light.
 
+use crate::canary::Place;
 use crate::shim::Environment;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,7 +33,7 @@ const CASES: u64 = 12;
 
 /// See the module.
 pub struct Rig {
-    dir: tempfile::TempDir,
+    dir: Place,
     pub hooks: SocketAddr,
     pub pages: SocketAddr,
     secret: Arc<Vec<u8>>,
@@ -46,15 +47,15 @@ impl Rig {
 
     /// With its files on this disk.
     pub async fn on(disk: &Path) -> Self {
-        Self::with(Options::default(), tempfile::tempdir_in(disk).expect("a directory")).await
+        Self::with(Options::default(), tempfile::tempdir_in(disk).expect("a directory").into()).await
     }
 
     /// Beside a sandbox of this kind.
     pub async fn beside(options: Options) -> Self {
-        Self::with(options, tempfile::tempdir().expect("a directory")).await
+        Self::with(options, Place::new()).await
     }
 
-    async fn with(options: Options, dir: tempfile::TempDir) -> Self {
+    async fn with(options: Options, dir: Place) -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let options = Options { calm: true, cases: CASES, live: false, listen, ..options };
         let sandbox = Sandbox::start(options).await.expect("a sandbox");
@@ -111,6 +112,8 @@ impl Rig {
         std::fs::remove_file(&path).ok();
         let notices = UnixDatagram::bind(&path).expect("a socket");
         notices.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
+        // The next log takes its place.
+        self.dir.hears(self.log().as_bytes());
         let log = std::fs::File::create(self.file("log")).expect("a log");
         let mut daemon = Daemon { child: self.command(environment).stderr(log).spawn().expect("dutyd runs") };
         let (waits, mut message) = (PATIENCE.as_millis() / 50, [0; 4096]);
@@ -142,6 +145,7 @@ impl Rig {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dutyd"));
         command.args(arguments).args(["--dev", "--format", "json", "--config"]).arg(self.dir.path());
         let output = command.output().expect("dutyd runs");
+        self.dir.hears_from(&output);
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {output:?}"))
     }
 
@@ -208,6 +212,7 @@ impl Rig {
         stream.write_all(request.as_bytes()).await.expect("asked");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("answered");
+        self.dir.hears(answer.as_bytes());
         let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status");
         (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
     }

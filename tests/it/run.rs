@@ -1,5 +1,6 @@
 //! `dutyd run`, the real binary, against the sandbox on loopback: what systemd, operators and the vendor see of it.
 
+use crate::canary::Place;
 use dutyd_sandbox::{Options, Running, Sandbox};
 use serde_json::Value;
 use std::io::Read;
@@ -14,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The daemon under test with everything it was given.
 struct Daemon {
     child: Child,
-    dir: tempfile::TempDir,
+    dir: Place,
     notices: UnixDatagram,
     _sandbox: Running,
 }
@@ -25,7 +26,7 @@ async fn daemon(extra: &[(&str, &str)]) -> Daemon {
     let sandbox = Sandbox::start(options).await.expect("a sandbox");
     let vendor = &sandbox.endpoints()["servicenow"];
     let word = |key: &str| vendor[key].as_str().expect(key).to_owned();
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = Place::new();
     let write = |name: &str, text: &str| {
         let path = dir.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
@@ -81,7 +82,9 @@ impl Daemon {
     }
 
     fn ask(&self, arguments: &[&str]) -> Output {
-        dutyd(self.dir.path(), arguments)
+        let output = dutyd(self.dir.path(), arguments);
+        self.dir.hears_from(&output);
+        output
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
@@ -110,6 +113,7 @@ impl Daemon {
         self.signal("TERM");
         let mut log = String::new();
         self.child.stderr.take().expect("a pipe").read_to_string(&mut log).expect("text");
+        self.dir.hears(log.as_bytes());
         (self.child.wait().expect("an end").code(), log)
     }
 }

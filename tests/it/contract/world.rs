@@ -80,6 +80,11 @@ impl World {
         self.sandbox.inner.stage.clock.now()
     }
 
+    /// What the sandbox says of itself to whoever configures a connector.
+    pub fn endpoints(&self) -> Value {
+        self.sandbox.inner.endpoints()[self.subject.vendor].clone()
+    }
+
     pub fn cx(&self) -> Ctx<'_> {
         Ctx { http: &self.door, now: self.now() }
     }

@@ -155,13 +155,13 @@ async fn vendor(asked: Arc<AtomicU64>) -> std::net::SocketAddr {
 async fn throttled(subject: &'static Subject) {
     let world = World::new(subject, &Setting { cases: 1, ..Setting::new(false) }).await;
     let asked: Arc<AtomicU64> = Arc::default();
-    let mut endpoints = world.sandbox.inner.endpoints()[subject.vendor].clone();
+    let mut endpoints = world.endpoints();
     endpoints["base_url"] = Value::from(format!("http://{}", vendor(asked.clone()).await));
     let (config, secrets) = (subject.source)(&endpoints, 10);
     let connector: Arc<dyn Connector> = Arc::from(build(SOURCE, &config, &secrets).expect("a connector"));
     let clock = Arc::new(HandClock::new(world.now()));
     let door = Arc::new(door_of(connector.clone(), &NetworkSettings::default(), clock.clone()));
-    let (engine, _store, _directory) = engine(connector, door, clock.clone()).await;
+    let (engine, _store, _directory) = engine(&world, connector, door, clock.clone()).await;
     let units = engine.units();
     let pull = units.iter().find(|unit| unit.name().starts_with("pull")).expect("the unit that reads");
     let (least, most) = (SignedDuration::from_secs(1), minutes(15) + SignedDuration::from_secs(1));

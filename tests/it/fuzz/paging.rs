@@ -6,6 +6,7 @@
 
 use super::dice::Dice;
 use super::seed;
+use crate::canary::Place;
 use crate::contract::jira_sites::{CLOUD, DATA_CENTER};
 use crate::contract::salesforce_org::SALESFORCE;
 use crate::contract::subject::{SERVICENOW, Subject, ZENDESK};
@@ -235,11 +236,13 @@ impl Transport for Scripted {
 
 /// An engine with an empty database before that vendor.
 pub async fn engine(
+    world: &World,
     connector: Arc<dyn Connector>,
     http: Arc<dyn Transport>,
     clock: Arc<HandClock>,
-) -> (Engine, Arc<SqliteStore>, tempfile::TempDir) {
-    let directory = tempfile::tempdir().expect("a directory");
+) -> (Engine, Arc<SqliteStore>, Place) {
+    let directory = Place::new();
+    directory.gives_those_of(&world.endpoints());
     let path = directory.path().join("dutyd.db");
     let store = Arc::new(SqliteStore::open(&path, 7, clock.read()).await.expect("a store"));
     let source = SourceSetup {
@@ -292,7 +295,7 @@ async fn one(
     let twist = Twist { list, trick, part, dice, pages: 0 };
     let http = Arc::new(Scripted { tape: tape.clone(), twist: Mutex::new(twist), asked: Mutex::default() });
     let clock = Arc::new(HandClock::new(world.now()));
-    let (engine, store, _directory) = engine(connector.clone(), http.clone(), clock.clone()).await;
+    let (engine, store, _directory) = engine(world, connector.clone(), http.clone(), clock.clone()).await;
     let units = engine.units();
     let (mut same, mut alarmed) = (0, false);
     for round in 0..2 {
@@ -318,7 +321,7 @@ async fn hostile(subject: &'static Subject) {
     let world = World::new(subject, &Setting { cases: 6, page_size: 10, ..Setting::new(false) }).await;
     world.pass_the_lag().await;
     let tape = Arc::new(Tape::record(&world).await);
-    let endpoints = &world.sandbox.inner.endpoints()[subject.vendor];
+    let endpoints = &world.endpoints();
     let (config, secrets) = (subject.source)(endpoints, 10);
     let (count, mut same, mut alarmed) = (wanted("DUTYD_PAGINGS", 60), 0, 0);
     for nth in 0..count {

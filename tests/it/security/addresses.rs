@@ -273,7 +273,7 @@ async fn no_address_in_an_answer_leads_a_connector_elsewhere() {
     for subject in subjects {
         let world = World::new(subject, &Setting::new(false)).await;
         world.pass_the_lag().await;
-        let mut endpoints = world.sandbox.inner.endpoints()[subject.vendor].clone();
+        let mut endpoints = world.endpoints();
         endpoints["base_url"] = Value::from(format!("http://{}", poisoned(&world, &forms).await));
         let (config, secrets) = (subject.source)(&endpoints, 10);
         let connector: Arc<dyn Connector> = Arc::from(build(SOURCE, &config, &secrets).expect("a connector"));

@@ -413,7 +413,7 @@ async fn a_filter_that_would_swallow_ours_is_refused() {
     ];
     for (subject, filters) in table {
         let world = World::new(subject, &Setting { cases: 1, ..Setting::new(false) }).await;
-        let endpoints = &world.sandbox.inner.endpoints()[subject.vendor];
+        let endpoints = &world.endpoints();
         let (config, secrets) = (subject.source)(endpoints, 10);
         for filter in filters {
             let mut config = serde_json::to_value(&config).expect("JSON");

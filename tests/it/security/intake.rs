@@ -5,6 +5,7 @@
 //! security::intake`); threats S2 to S6. `DUTYD_REPLAYS=10000` and `DUTYD_SOCKETS=2000` for the goals' own numbers.
 
 use super::standing::Standing;
+use crate::canary::Place;
 use crate::contract::world::{SOURCE, Setting, World};
 use crate::fuzz::signing::{SCHEMES, SERVICENOWS, Scheme, genuine};
 use crate::reliability::{measured, wanted};
@@ -31,17 +32,18 @@ struct Gate {
     address: SocketAddr,
     store: Arc<SqliteStore>,
     _stop: watch::Sender<bool>,
-    _dir: tempfile::TempDir,
+    _dir: Place,
 }
 
 impl Gate {
     async fn new(scheme: &'static Scheme, bounds: Bounds) -> Self {
         let world = World::new(scheme.subject, &Setting::new(false)).await;
         let case = world.create("ringing").await;
-        let endpoints = world.sandbox.inner.endpoints()[scheme.subject.vendor].clone();
+        let endpoints = world.endpoints();
         let (config, secrets) = (scheme.subject.source)(&endpoints, 10);
         let connector: Arc<dyn Connector> = Arc::from(build(SOURCE, &config, &secrets).expect("a connector"));
-        let dir = tempfile::tempdir().expect("a directory");
+        let dir = Place::new();
+        dir.gives_those_of(&endpoints);
         let store = SqliteStore::open(&dir.path().join("dutyd.db"), 1, world.now()).await.expect("a store");
         let store = Arc::new(store);
         let intake = Intake {

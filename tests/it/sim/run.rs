@@ -8,6 +8,7 @@ use super::time::SimClock;
 use super::verdict;
 use super::watch::Ledger;
 use super::wire::{Death, Line, Unsure, lock};
+use crate::canary::Place;
 use crate::contract::door::Door;
 use crate::contract::subject::{SERVICENOW, Subject, ZENDESK};
 use crate::contract::{jira_sites, salesforce_org};
@@ -91,7 +92,7 @@ pub struct Simulation {
     /// Writes that it has answered.
     pub fought: usize,
     pub lives: u64,
-    pub dir: tempfile::TempDir,
+    pub dir: Place,
     /// What was delivered once, to be said again.
     pub heard: Vec<(&'static str, Rendered)>,
     /// Decisions of each case already looked at.
@@ -99,10 +100,10 @@ pub struct Simulation {
 }
 
 /// A disk in memory where there is one: the sync of a real disk would be most of the time.
-fn place() -> tempfile::TempDir {
+fn place() -> Place {
     let memory = std::path::Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    made.or_else(|_| tempfile::tempdir()).expect("a directory")
+    made.or_else(|_| tempfile::tempdir()).expect("a directory").into()
 }
 
 impl Simulation {
@@ -125,6 +126,8 @@ impl Simulation {
         let ledger: Arc<Ledger> = Arc::default();
         let steps = Arc::new(Steps::new(ledger.clone()));
         let desks = names.iter().map(|name| desk(&sandbox, name, &clock, &steps, &ledger)).collect();
+        let dir = place();
+        names.iter().for_each(|name| dir.gives_those_of(&sandbox.inner.endpoints()[*name]));
         let policies = PolicySet { current: POLICIES[0].clone(), ..PolicySet::default() };
         Self {
             sandbox,
@@ -140,7 +143,7 @@ impl Simulation {
             fights: false,
             fought: 0,
             lives: 0,
-            dir: place(),
+            dir,
             heard: Vec::new(),
             decided: BTreeMap::new(),
         }
