@@ -12,7 +12,7 @@ use dutyd_core::action::Severity;
 use dutyd_core::decide::{Decision, DecisionKind, decide};
 use dutyd_core::policy::PolicySet;
 use dutyd_core::state::News;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use rusqlite::Connection;
 use std::path::PathBuf;
 
@@ -192,20 +192,26 @@ async fn an_erased_customer_is_in_no_file_any_more_and_the_chain_holds() {
     }
 }
 
+/// Without an audit log, and with one.
 #[tokio::test]
-async fn a_database_from_before_the_audit_log_is_taken_up() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("dutyd.db");
-    let old = Connection::open(&path).expect("a database");
+async fn a_database_of_every_older_version_is_taken_up() {
+    let steps = [
+        include_str!("../../src/store/sqlite/schema_1.sql"),
+        include_str!("../../src/store/sqlite/schema_2.sql"),
+    ];
     let body = serde_json::to_string(&decision(DecisionKind::Raise)).expect("JSON");
-    old.execute_batch(include_str!("../../src/store/sqlite/schema_1.sql")).expect("the first schema");
-    old.execute("INSERT INTO decision (case_id, body) VALUES (1, ?1)", [body]).expect("a decision");
-    old.pragma_update(None, "user_version", 1).expect("a version");
-    drop(old);
-    let store = SqliteStore::open(&path, 7, start()).await.expect("a store");
-    assert_eq!(store.decisions(1).await.expect("read").len(), 1);
-    let now: Timestamp = start();
-    store.wake_all("p1", now).await.expect("noted");
-    let verified = store.verify_audit(None).await.expect("read");
-    assert_eq!((verified.is_whole(), verified.rows), (true, 1));
+    for version in 1..=steps.len() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("dutyd.db");
+        let old = Connection::open(&path).expect("a database");
+        old.execute_batch(&steps[..version].concat()).expect("its schema");
+        old.execute("INSERT INTO decision (case_id, body) VALUES (1, ?1)", [&body]).expect("a decision");
+        old.pragma_update(None, "user_version", version).expect("a version");
+        drop(old);
+        let store = SqliteStore::open(&path, 7, start()).await.expect("a store");
+        assert_eq!(store.decisions(1).await.expect("read").len(), 1);
+        store.wake_all("p1", start()).await.expect("noted");
+        let verified = store.verify_audit(None).await.expect("read");
+        assert_eq!((verified.is_whole(), verified.rows), (true, 1), "version {version}");
+    }
 }

@@ -21,7 +21,8 @@ const CHECKPOINT_PAGES: i32 = 4_000;
 const STATEMENTS_MAX: usize = 160;
 
 /// Each entry takes the schema one version up.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// An opened database.
 pub struct Opened {
