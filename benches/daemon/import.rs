@@ -1,6 +1,6 @@
 //! The first import, beside fetching and discarding the very same answers.
 
-use crate::place::{Place, Sandbox, Wishes};
+use crate::place::{CONNECTIONS, PAGE_SIZE, Place, Sandbox, Wishes};
 use dutyd::daemon::DATABASE;
 use dutyd::store::sqlite::SqliteStore;
 use dutyd::store::{Store, open_state};
@@ -8,19 +8,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// As shipped: one place is kept for writes, so reads go over one connection at a time.
-const CONNECTIONS: usize = 2;
-const PAGE_SIZE: u32 = 1_000;
 const TIME_MAX: Duration = Duration::from_secs(1_800);
 
 pub async fn measure(cases: u64) -> anyhow::Result<()> {
     let sandbox = Sandbox::start(cases)?;
-    let wishes = Wishes {
-        mode: "observe",
-        requests_per_minute: 100_000,
-        connections: CONNECTIONS,
-        page_size: PAGE_SIZE,
-    };
+    let wishes = Wishes { mode: "observe", requests_per_minute: 100_000 };
     let place = Place::new(&sandbox, &wishes)?;
     let began = Instant::now();
     let (daemon, _) = place.daemon()?;

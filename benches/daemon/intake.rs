@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 
 const CONNECTIONS: usize = 64;
 /// Few, so that the shipped allowance reads them at once.
-const CASES: u64 = 500;
+pub const CASES: u64 = 500;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(3);
 /// The longest answer: a head without a body.
@@ -26,11 +27,8 @@ const ANSWER_MAX: usize = 4_096;
 
 pub async fn measure() -> anyhow::Result<()> {
     let sandbox = Sandbox::start(CASES)?;
-    // The shipped allowance, so that the fetching that webhooks cause is what it would be.
-    let wishes = Wishes { mode: "observe", requests_per_minute: 120, connections: 2, page_size: 1_000 };
-    let place = Place::new(&sandbox, &wishes)?;
-    let (_daemon, _) = place.daemon()?;
-    place.settled(CASES, Duration::from_secs(300)).await?;
+    let place = Place::new(&sandbox, &Wishes::OBSERVING)?;
+    let _daemon = place.daemon_at_rest(CASES).await?;
     let database = place.state().join("bare.db").display().to_string();
     let (_bare, told) = Owned::role(receiver::ROLE, &[database, sandbox.webhook_secret.clone()])?;
     let bare: SocketAddr = told["address"].as_str().context("no address")?.parse()?;
@@ -92,14 +90,21 @@ impl Load {
         Ok(Self { secret: sandbox.webhook_secret.clone().into_bytes(), cases: ids(sandbox).await? })
     }
 
-    /// The webhook of this number: about one case after the other.
+    /// The webhook of this number, as ServiceNow's business rule sends it: about one case after the other.
     pub fn request(&self, nth: usize, event: &str) -> anyhow::Result<Vec<u8>> {
-        request(self, &self.cases[nth % self.cases.len()], event)
+        let now = Timestamp::now();
+        let body = json!({
+            "table": "incident", "sys_id": self.cases[nth % self.cases.len()], "number": "INC0010001",
+            "operation": "update", "event_id": event, "sys_mod_count": "7",
+            "sys_updated_on": now.strftime("%Y-%m-%d %H:%M:%S").to_string(), "sys_updated_by": "somebody",
+        })
+        .to_string();
+        Ok((self.head(body.as_bytes())? + &body).into_bytes())
     }
 
     /// The head of a request with this body, signed.
     pub fn head(&self, body: &[u8]) -> anyhow::Result<String> {
-        let stamp = jiff::Timestamp::now().as_second().to_string();
+        let stamp = Timestamp::now().as_second().to_string();
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret)?;
         mac.update(stamp.as_bytes());
         mac.update(b".");
@@ -174,16 +179,4 @@ pub async fn exchange(stream: &mut TcpStream, request: &[u8]) -> anyhow::Result<
         }
     }
     Ok(answer)
-}
-
-/// What ServiceNow's business rule sends.
-fn request(load: &Load, case: &str, event: &str) -> anyhow::Result<Vec<u8>> {
-    let now = jiff::Timestamp::now();
-    let body = json!({
-        "table": "incident", "sys_id": case, "number": "INC0010001", "operation": "update", "event_id": event,
-        "sys_mod_count": "7", "sys_updated_on": now.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        "sys_updated_by": "somebody",
-    })
-    .to_string();
-    Ok((load.head(body.as_bytes())? + &body).into_bytes())
 }

@@ -25,10 +25,8 @@ const REST: Duration = Duration::from_millis(500);
 
 pub async fn measure(marks: usize) -> anyhow::Result<()> {
     let sandbox = Sandbox::start(CASES)?;
-    let wishes = Wishes { mode: "write", requests_per_minute: 10_000, connections: 2, page_size: 1_000 };
-    let place = Place::new(&sandbox, &wishes)?;
-    let (_daemon, _) = place.daemon()?;
-    place.settled(CASES, Duration::from_secs(300)).await?;
+    let place = Place::new(&sandbox, &Wishes::WRITING)?;
+    let _daemon = place.daemon_at_rest(CASES).await?;
     let doorman = Doorman::before(&sandbox, &place).await?;
     let (seconds, by_poll) = marks_seen(&sandbox, &doorman, marks).await?;
     let seconds = sorted(seconds);

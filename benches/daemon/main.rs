@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 mod calls;
+mod crowd;
 #[path = "../../tests/it/reliability/figure.rs"]
 mod figure;
 mod import;

@@ -2,7 +2,7 @@
 //! minute of a thousand per second that ends with SIGKILL.
 
 use crate::figure::{measured, wanted};
-use crate::intake::{Load, NOTED, exchange};
+use crate::intake::{CASES, Load, NOTED, exchange};
 use crate::place::{Place, Sandbox, Wishes};
 use crate::{quantile, sorted};
 use anyhow::bail;
@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-const CASES: u64 = 500;
 const PER_SECOND: u32 = 1_000;
 /// Seconds, unless `DUTYD_PACED_SECONDS` says otherwise.
 const SECONDS: u64 = 60;
@@ -114,10 +113,8 @@ pub async fn connect(from: Ipv4Addr, to: SocketAddr) -> anyhow::Result<TcpStream
 
 pub async fn measure() -> anyhow::Result<()> {
     let sandbox = Sandbox::start(CASES)?;
-    let wishes = Wishes { mode: "observe", requests_per_minute: 120, connections: 2, page_size: 1_000 };
-    let place = Place::new(&sandbox, &wishes)?;
-    let (daemon, _) = place.daemon()?;
-    place.settled(CASES, Duration::from_secs(300)).await?;
+    let place = Place::new(&sandbox, &Wishes::OBSERVING)?;
+    let daemon = place.daemon_at_rest(CASES).await?;
     let load = Arc::new(Load::of(&sandbox).await?);
     let seconds = wanted("DUTYD_PACED_SECONDS", SECONDS);
     let (until_kill, from) = (Duration::from_secs(seconds), Ipv4Addr::LOCALHOST);

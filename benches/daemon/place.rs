@@ -90,9 +90,19 @@ impl Sandbox {
 pub struct Wishes {
     pub mode: &'static str,
     pub requests_per_minute: u32,
-    pub connections: usize,
-    pub page_size: u32,
 }
+
+impl Wishes {
+    /// The shipped allowance, so that the fetching that webhooks cause is what it would be.
+    pub const OBSERVING: Self = Self { mode: "observe", requests_per_minute: 120 };
+    pub const WRITING: Self = Self { mode: "write", requests_per_minute: 10_000 };
+}
+
+/// As shipped: one place is kept for writes, so reads go over one connection at a time.
+pub const CONNECTIONS: usize = 2;
+pub const PAGE_SIZE: u32 = 1_000;
+/// The first import of a few cases, with the shipped allowance.
+const IMPORT_MAX: Duration = Duration::from_secs(300);
 
 /// Files, database and sockets of one daemon; gone when dropped.
 pub struct Place {
@@ -122,13 +132,13 @@ impl Place {
         for (name, secret) in [("password", &sandbox.password), ("webhook", &sandbox.webhook_secret)] {
             std::fs::write(dir.join(name), secret)?;
         }
-        let Wishes { mode, requests_per_minute, connections, page_size } = wishes;
+        let Wishes { mode, requests_per_minute } = wishes;
         let start_from = jiff::Timestamp::now();
         let source = format!(
             "mode = \"{mode}\"\nwrites_per_hour = 100000\nstart_from = \"{start_from}\"\n\
              [secrets]\npassword = {{ file = {:?} }}\nwebhook = {{ file = {:?} }}\n\
              [servicenow]\norigin = {:?}\nuser = {:?}\nwebhook_secrets = [\"webhook\"]\n\
-             requests_per_minute = {requests_per_minute}\nconcurrency = {connections}\npage_size = {page_size}\n\
+             requests_per_minute = {requests_per_minute}\nconcurrency = {CONNECTIONS}\npage_size = {PAGE_SIZE}\n\
              [servicenow.sign_in.basic]\npassword = \"password\"\n",
             dir.join("password"),
             dir.join("webhook"),
@@ -154,6 +164,13 @@ impl Place {
     /// Starts the daemon here.
     pub fn daemon(&self) -> anyhow::Result<(Owned, Duration)> {
         Owned::daemon(&self.config(), &self.short.path().join("notify.sock"))
+    }
+
+    /// Starts the daemon here and waits until it knows these cases and is at rest.
+    pub async fn daemon_at_rest(&self, cases: u64) -> anyhow::Result<Owned> {
+        let (daemon, _) = self.daemon()?;
+        self.settled(cases, IMPORT_MAX).await?;
+        Ok(daemon)
     }
 
     /// What `dutyd status` shows.

@@ -2,7 +2,7 @@
 //! wait for, and what memory the daemon takes.
 
 use crate::figure::measured;
-use crate::intake::Load;
+use crate::intake::{CASES, Load};
 use crate::paced::{Pace, connect, ring};
 use crate::place::{Place, Sandbox, Wishes};
 use crate::process::Owned;
@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-const CASES: u64 = 500;
 const SLOW: u32 = 2_000;
 /// Addresses of the slow; each may hold as many connections as the settings allow.
 const SLOW_ADDRESSES: u32 = 10;
@@ -28,10 +27,8 @@ const PACKED_BYTES: usize = 10_000;
 
 pub async fn measure() -> anyhow::Result<()> {
     let sandbox = Sandbox::start(CASES)?;
-    let wishes = Wishes { mode: "observe", requests_per_minute: 120, connections: 2, page_size: 1_000 };
-    let place = Place::new(&sandbox, &wishes)?;
-    let (daemon, _) = place.daemon()?;
-    place.settled(CASES, Duration::from_secs(300)).await?;
+    let place = Place::new(&sandbox, &Wishes::OBSERVING)?;
+    let daemon = place.daemon_at_rest(CASES).await?;
     let (load, to) = (Arc::new(Load::of(&sandbox).await?), place.hooks);
     let pace = Pace { per_second: 50, connections: 8, lasting: LASTING, from: HONEST };
     let calm = ring(&load, to, "calm", pace).await?;

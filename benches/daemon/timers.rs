@@ -3,11 +3,11 @@
 //! The database is made beforehand; each case is flagged by a rule on its age, so each timer ends in a decision, its audit
 //! row and a mark that is wanted.
 
+use crate::crowd::{Crowd, fill};
 use crate::figure::measured;
 use crate::intake::Load;
 use crate::paced::{Pace, ring};
 use crate::place::{Place, Sandbox, Wishes};
-use crate::restart::{Crowd, fill};
 use anyhow::{Context, ensure};
 use jiff::{SignedDuration, Timestamp};
 use std::net::Ipv4Addr;
@@ -32,8 +32,7 @@ const GOAL: Duration = Duration::from_secs(120);
 
 pub async fn measure(count: usize) -> anyhow::Result<()> {
     let sandbox = Sandbox::start(CASES)?;
-    let wishes = Wishes { mode: "observe", requests_per_minute: 120, connections: 2, page_size: 1_000 };
-    let place = Place::new(&sandbox, &wishes)?;
+    let place = Place::new(&sandbox, &Wishes::OBSERVING)?;
     std::fs::create_dir_all(place.config().join("policy"))?;
     std::fs::write(place.config().join("policy/rules.toml"), RULE)?;
     let making = Duration::from_secs(count as u64 / MADE_PER_SECOND) + LEAD;

@@ -31,14 +31,12 @@ const WAYS: [Way; 5] = [Way::Sound, Way::Hangs, Way::Trickles, Way::Breaks, Way:
 
 pub async fn measure(marks: usize) -> anyhow::Result<()> {
     let sandbox = Sandbox::of(CASES, "servicenow,zendesk")?;
-    let wishes = Wishes { mode: "write", requests_per_minute: 10_000, connections: 2, page_size: 1_000 };
-    let place = Place::new(&sandbox, &wishes)?;
+    let place = Place::new(&sandbox, &Wishes::WRITING)?;
     let (way, ways) = watch::channel(Way::Sound);
     let vendor = sandbox.endpoints["zendesk"]["base_url"].as_str().context("no Zendesk")?;
     let vendor = vendor.trim_start_matches("http://").trim_end_matches('/').to_owned();
     place.add_zendesk(&sandbox, &between(vendor, ways).await?)?;
-    let (_daemon, _) = place.daemon()?;
-    place.settled(CASES, Duration::from_secs(300)).await?;
+    let _daemon = place.daemon_at_rest(CASES).await?;
     let doorman = Doorman::before(&sandbox, &place).await?;
     println!(
         "trouble: from a webhook of one vendor to its mark, {marks} marks each, while the other vendor …"
