@@ -15,6 +15,7 @@ mod ids;
 mod jobs;
 mod paging;
 mod people;
+mod routes;
 mod rules;
 mod run;
 mod schema;
@@ -33,7 +34,7 @@ use crate::clock::lock;
 use crate::dice;
 use crate::faults::Fault;
 use crate::hooks::{Rendered, Ring};
-use crate::route::{self, Account, Call, Route, set_header};
+use crate::route::{self, Account, Call, set_header};
 use crate::vendor::{Command, Stage, Vendor};
 use crate::world::Happening;
 use api::Caller;
@@ -55,89 +56,6 @@ const NAME: &str = "salesforce";
 /// Rows of history given at once.
 const HISTORY_PAGE: usize = 1_000;
 const HOUR_SECONDS: i64 = 3_600;
-
-/// Every route of the API; a slash at the end makes no difference.
-const ROUTES: &[Route<Salesforce>] = &[
-    Route { method: "POST", path: "/services/oauth2/token", answer: api::token },
-    Route { method: "POST", path: "/services/oauth2/revoke", answer: api::revoke },
-    Route { method: "GET", path: "/services/oauth2/revoke", answer: api::revoke },
-    Route { method: "GET", path: "/services/oauth2/userinfo", answer: api::userinfo },
-    Route { method: "POST", path: "/services/oauth2/userinfo", answer: api::userinfo },
-    Route { method: "GET", path: "/id/{org}/{user}", answer: api::userinfo },
-    Route { method: "POST", path: "/services/Soap/u/{version}", answer: soap::login },
-    Route { method: "POST", path: "/services/async/{version}/job", answer: bulk::answer },
-    Route { method: "GET", path: "/services/async/{version}/job/{id}", answer: bulk::answer },
-    Route { method: "POST", path: "/services/async/{version}/job/{id}", answer: bulk::answer },
-    Route { method: "POST", path: "/services/async/{version}/job/{id}/batch", answer: bulk::answer },
-    Route { method: "GET", path: "/services/async/{version}/job/{id}/batch", answer: bulk::answer },
-    Route { method: "GET", path: "/services/async/{version}/job/{id}/batch/{batch}", answer: bulk::answer },
-    Route {
-        method: "GET",
-        path: "/services/async/{version}/job/{id}/batch/{batch}/result",
-        answer: bulk::answer,
-    },
-    Route {
-        method: "GET",
-        path: "/services/async/{version}/job/{id}/batch/{batch}/result/{result}",
-        answer: bulk::answer,
-    },
-    Route { method: "GET", path: "/services/data", answer: api::versions },
-    Route { method: "GET", path: "/services/data/", answer: api::versions },
-    Route { method: "GET", path: "/services/data/{version}", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/limits", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/query", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/query/{locator}", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/queryAll", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/queryAll/{locator}", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/sobjects", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/sobjects/{object}", answer: api::rest },
-    Route { method: "POST", path: "/services/data/{version}/sobjects/{object}", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/sobjects/{object}/describe", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/sobjects/{object}/updated", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/sobjects/{object}/deleted", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/sobjects/{object}/{id}", answer: api::rest },
-    Route { method: "PATCH", path: "/services/data/{version}/sobjects/{object}/{id}", answer: api::rest },
-    Route { method: "POST", path: "/services/data/{version}/sobjects/{object}/{id}", answer: api::rest },
-    Route { method: "DELETE", path: "/services/data/{version}/sobjects/{object}/{id}", answer: api::rest },
-    Route {
-        method: "GET",
-        path: "/services/data/{version}/sobjects/{object}/{field}/{value}",
-        answer: api::rest,
-    },
-    Route {
-        method: "PATCH",
-        path: "/services/data/{version}/sobjects/{object}/{field}/{value}",
-        answer: api::rest,
-    },
-    Route {
-        method: "DELETE",
-        path: "/services/data/{version}/sobjects/{object}/{field}/{value}",
-        answer: api::rest,
-    },
-    Route { method: "GET", path: "/services/data/{version}/search", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/parameterizedSearch", answer: api::rest },
-    Route { method: "POST", path: "/services/data/{version}/parameterizedSearch", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/recent", answer: api::rest },
-    Route { method: "POST", path: "/services/data/{version}/jobs/{kind}", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/jobs/{kind}", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/jobs/{kind}/{id}", answer: api::rest },
-    Route { method: "PATCH", path: "/services/data/{version}/jobs/{kind}/{id}", answer: api::rest },
-    Route { method: "DELETE", path: "/services/data/{version}/jobs/{kind}/{id}", answer: api::rest },
-    Route { method: "PUT", path: "/services/data/{version}/jobs/{kind}/{id}/{part}", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/jobs/{kind}/{id}/{part}", answer: api::rest },
-    Route { method: "POST", path: "/services/data/{version}/composite", answer: api::rest },
-    Route { method: "POST", path: "/services/data/{version}/composite/batch", answer: api::rest },
-    Route { method: "POST", path: "/services/data/{version}/composite/sobjects", answer: api::rest },
-    Route { method: "PATCH", path: "/services/data/{version}/composite/sobjects", answer: api::rest },
-    Route { method: "DELETE", path: "/services/data/{version}/composite/sobjects", answer: api::rest },
-    Route { method: "GET", path: "/services/data/{version}/composite/sobjects/{object}", answer: api::rest },
-    Route { method: "POST", path: "/services/data/{version}/composite/sobjects/{object}", answer: api::rest },
-    Route {
-        method: "PATCH",
-        path: "/services/data/{version}/composite/sobjects/{object}/{field}",
-        answer: api::rest,
-    },
-];
 
 /// What the accounts may do.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -410,11 +328,11 @@ impl Vendor for Salesforce {
     }
 
     fn routes(&self) -> Vec<String> {
-        route::names(ROUTES)
+        route::names(routes::ROUTES)
     }
 
     fn router(self: Arc<Self>) -> Router {
-        route::router(&self, &self.stage.clock, ROUTES, otherwise)
+        route::router(&self, &self.stage.clock, routes::ROUTES, otherwise)
     }
 
     fn account(&self, headers: &HeaderMap, _now: Timestamp) -> Option<String> {

@@ -16,6 +16,7 @@ mod paging;
 mod relations;
 mod reply;
 mod requests;
+mod routes;
 mod search;
 mod shape;
 #[cfg(test)]
@@ -29,7 +30,7 @@ use crate::clock::lock;
 use crate::dice;
 use crate::faults::Fault;
 use crate::hooks::{Rendered, Ring};
-use crate::route::{self, Call, Route};
+use crate::route::{self, Call};
 use crate::vendor::{Command, Stage, Vendor};
 use crate::world::Happening;
 use auth::{Auth, Caller};
@@ -62,183 +63,6 @@ const HISTORY_PAGE: usize = 1_000;
 const PARTS: &[&str] = &["tickets", "audits", "users", "organizations", "groups", "ticket_fields"];
 
 type Act = fn(&Zendesk, &mut Account, &Call, &Caller) -> Answer;
-
-/// A row of the table whose answer is made for a caller who may ask.
-macro_rules! to {
-    ($method:literal, $path:literal, $act:path) => {
-        Route {
-            method: $method,
-            path: $path,
-            answer: |zendesk: &Zendesk, call: &Call| zendesk.serve(call, $act),
-        }
-    };
-}
-
-/// Every route; each is served with and without `.json` at its end.
-const ROUTES: &[Route<Zendesk>] = &[
-    Route { method: "POST", path: "/oauth/tokens", answer: Zendesk::token },
-    Route { method: "GET", path: "/attachments/token/{token}/{id}", answer: Zendesk::file },
-    to!("GET", "/api/v2/oauth/tokens/current", current_token),
-    to!("POST", "/api/v2/uploads", uploads::upload),
-    to!("DELETE", "/api/v2/uploads/{token}", uploads::forget),
-    to!("GET", "/api/v2/attachments/{id}", uploads::attachment),
-    to!("GET", "/api/v2/requests", requests::own),
-    to!("GET", "/api/v2/requests/{id}", requests::request),
-    to!("GET", "/api/v2/requests/{id}/comments", requests::comments),
-    to!("GET", "/api/v2/tickets", tickets::list),
-    to!("POST", "/api/v2/tickets", tickets::create),
-    to!("GET", "/api/v2/tickets/count", tickets::count),
-    to!("GET", "/api/v2/tickets/recent", tickets::list),
-    to!("GET", "/api/v2/tickets/show_many", tickets::show_many),
-    to!("PUT", "/api/v2/tickets/update_many", jobs::update_many),
-    to!("POST", "/api/v2/tickets/create_many", jobs::create_many),
-    to!("DELETE", "/api/v2/tickets/destroy_many", jobs::destroy_many),
-    to!("GET", "/api/v2/tickets/{id}", tickets::show),
-    to!("PUT", "/api/v2/tickets/{id}", tickets::update),
-    to!("DELETE", "/api/v2/tickets/{id}", tickets::delete),
-    to!("POST", "/api/v2/tickets/{id}/merge", jobs::merge),
-    to!("GET", "/api/v2/tickets/{id}/comments", tickets::comments),
-    to!("GET", "/api/v2/tickets/{id}/comments/count", tickets::comment_count),
-    to!("PUT", "/api/v2/tickets/{id}/comments/{comment}/make_private", tickets::make_private),
-    to!("GET", "/api/v2/tickets/{id}/audits", tickets::audits),
-    to!("GET", "/api/v2/tickets/{id}/audits/{audit}", tickets::audit),
-    to!("GET", "/api/v2/tickets/{id}/tags", tickets::tags),
-    to!("POST", "/api/v2/tickets/{id}/tags", tickets::retag),
-    to!("PUT", "/api/v2/tickets/{id}/tags", tickets::retag),
-    to!("DELETE", "/api/v2/tickets/{id}/tags", tickets::retag),
-    to!("GET", "/api/v2/tickets/{id}/collaborators", neighbours::none_of_ticket),
-    to!("GET", "/api/v2/tickets/{id}/followers", neighbours::none_of_ticket),
-    to!("GET", "/api/v2/tickets/{id}/incidents", neighbours::none_of_ticket),
-    to!("GET", "/api/v2/tickets/{id}/metrics", tickets::metrics),
-    to!("GET", "/api/v2/ticket_audits", neighbours::all_audits),
-    to!("GET", "/api/v2/ticket_forms", neighbours::forms),
-    to!("GET", "/api/v2/ticket_forms/{id}", neighbours::form),
-    to!("GET", "/api/v2/locales", neighbours::locales),
-    to!("GET", "/api/v2/views", views::list),
-    to!("GET", "/api/v2/views/active", views::list),
-    to!("GET", "/api/v2/views/compact", views::list),
-    to!("GET", "/api/v2/views/count_many", views::counts),
-    to!("GET", "/api/v2/views/{id}", views::view),
-    to!("GET", "/api/v2/views/{id}/tickets", views::tickets),
-    to!("GET", "/api/v2/views/{id}/execute", views::execute),
-    to!("GET", "/api/v2/views/{id}/count", views::count),
-    to!("GET", "/api/v2/problems", neighbours::none),
-    to!("GET", "/api/v2/macros", neighbours::none),
-    to!("GET", "/api/v2/macros/active", neighbours::none),
-    to!("GET", "/api/v2/triggers", neighbours::none),
-    to!("GET", "/api/v2/triggers/active", neighbours::none),
-    to!("GET", "/api/v2/automations", neighbours::none),
-    to!("GET", "/api/v2/automations/active", neighbours::none),
-    to!("GET", "/api/v2/activities", neighbours::none),
-    to!("GET", "/api/v2/audit_logs", neighbours::none),
-    to!("GET", "/api/v2/business_hours/schedules", neighbours::none),
-    to!("GET", "/api/v2/deleted_users", neighbours::none),
-    to!("GET", "/api/v2/dynamic_content/items", neighbours::none),
-    to!("GET", "/api/v2/group_slas/policies", neighbours::none),
-    to!("GET", "/api/v2/recipient_addresses", neighbours::none),
-    to!("GET", "/api/v2/sharing_agreements", neighbours::none),
-    to!("GET", "/api/v2/skips", neighbours::none),
-    to!("GET", "/api/v2/targets", neighbours::none),
-    to!("GET", "/api/v2/channels/voice/phone_numbers", neighbours::none),
-    to!("GET", "/api/v2/tickets/{id}/skips", neighbours::none_of_ticket),
-    to!("GET", "/api/v2/help_center/categories", neighbours::none),
-    to!("GET", "/api/v2/help_center/sections", neighbours::none),
-    to!("GET", "/api/v2/help_center/articles", neighbours::none),
-    to!("GET", "/api/v2/help_center/incremental/articles", neighbours::none),
-    to!("GET", "/api/v2/community/topics", neighbours::none),
-    to!("GET", "/api/v2/community/posts", neighbours::none),
-    to!("GET", "/api/v2/slas/policies", neighbours::none),
-    to!("GET", "/api/v2/suspended_tickets", neighbours::none),
-    to!("GET", "/api/v2/satisfaction_ratings", neighbours::none),
-    to!("GET", "/api/v2/custom_roles", neighbours::none),
-    to!("GET", "/api/v2/user_fields", neighbours::user_fields),
-    to!("GET", "/api/v2/organization_fields", neighbours::organization_fields),
-    to!("GET", "/api/v2/ticket_metrics", tickets::all_metrics),
-    to!("GET", "/api/v2/ticket_metrics/{id}", tickets::metrics),
-    to!("GET", "/api/v2/deleted_tickets", tickets::deleted),
-    to!("PUT", "/api/v2/deleted_tickets/{id}/restore", tickets::restore),
-    to!("GET", "/api/v2/incremental/tickets/cursor", exports::by_cursor),
-    to!("GET", "/api/v2/incremental/tickets", exports::tickets),
-    to!("GET", "/api/v2/incremental/tickets/sample", exports::sample),
-    to!("GET", "/api/v2/incremental/ticket_events", exports::ticket_events),
-    to!("GET", "/api/v2/incremental/ticket_metric_events", exports::metric_events),
-    to!("GET", "/api/v2/incremental/users", exports::users),
-    to!("GET", "/api/v2/incremental/users/cursor", exports::users_by_cursor),
-    to!("GET", "/api/v2/incremental/organizations", exports::organizations),
-    to!("GET", "/api/v2/search", search::search),
-    to!("GET", "/api/v2/search/count", search::count),
-    to!("GET", "/api/v2/search/export", search::export),
-    to!("GET", "/api/v2/users", directory::users),
-    to!("POST", "/api/v2/users", directory::create_user),
-    to!("GET", "/api/v2/users/me", directory::me),
-    to!("GET", "/api/v2/users/show_many", directory::some_users),
-    to!("GET", "/api/v2/users/search", directory::search_users),
-    to!("POST", "/api/v2/users/create_or_update", neighbours::create_or_update_user),
-    to!("GET", "/api/v2/users/count", relations::count),
-    to!("GET", "/api/v2/users/autocomplete", directory::search_users),
-    to!("GET", "/api/v2/users/{id}/identities", neighbours::identities),
-    to!("GET", "/api/v2/users/{id}/groups", relations::groups_of),
-    to!("GET", "/api/v2/users/{id}/group_memberships", relations::in_groups),
-    to!("GET", "/api/v2/users/{id}/organizations", relations::organizations_of),
-    to!("GET", "/api/v2/users/{id}/organization_memberships", relations::in_organizations),
-    to!("GET", "/api/v2/users/{id}/related", relations::user_related),
-    to!("GET", "/api/v2/users/{id}/requests", requests::of_user),
-    to!("GET", "/api/v2/users/{id}/skips", neighbours::none),
-    to!("GET", "/api/v2/users/{id}/tags", relations::no_tags),
-    to!("GET", "/api/v2/users/{id}/tickets/ccd", relations::copied),
-    to!("GET", "/api/v2/users/{id}", directory::user),
-    to!("PUT", "/api/v2/users/{id}", directory::update_user),
-    to!("GET", "/api/v2/users/{id}/tickets/requested", tickets::of_user),
-    to!("GET", "/api/v2/users/{id}/tickets/assigned", tickets::of_user),
-    to!("GET", "/api/v2/groups", directory::groups),
-    to!("GET", "/api/v2/groups/assignable", directory::groups),
-    to!("GET", "/api/v2/groups/{id}", directory::group),
-    to!("GET", "/api/v2/groups/{id}/users", directory::users_of),
-    to!("GET", "/api/v2/groups/count", relations::count),
-    to!("GET", "/api/v2/groups/{id}/memberships", relations::in_groups),
-    to!("GET", "/api/v2/group_memberships", relations::in_groups),
-    to!("GET", "/api/v2/organization_memberships", relations::in_organizations),
-    to!("GET", "/api/v2/organizations", directory::organizations),
-    to!("POST", "/api/v2/organizations", neighbours::create_organization),
-    to!("GET", "/api/v2/organizations/search", neighbours::search_organizations),
-    to!("GET", "/api/v2/organizations/show_many", directory::some_organizations),
-    to!("GET", "/api/v2/organizations/autocomplete", relations::autocomplete),
-    to!("GET", "/api/v2/organizations/count", relations::count),
-    to!("GET", "/api/v2/organizations/{id}", directory::organization),
-    to!("PUT", "/api/v2/organizations/{id}", relations::update_organization),
-    to!("GET", "/api/v2/organizations/{id}/organization_memberships", relations::in_organizations),
-    to!("GET", "/api/v2/organizations/{id}/related", relations::organization_related),
-    to!("GET", "/api/v2/organizations/{id}/requests", requests::of_organization),
-    to!("GET", "/api/v2/organizations/{id}/tags", relations::no_tags),
-    to!("GET", "/api/v2/organizations/{id}/users", directory::users_of),
-    to!("GET", "/api/v2/organizations/{id}/tickets", tickets::of_organization),
-    to!("GET", "/api/v2/ticket_fields", directory::fields),
-    to!("POST", "/api/v2/ticket_fields", directory::create_field),
-    to!("GET", "/api/v2/ticket_fields/{id}", directory::field),
-    to!("GET", "/api/v2/ticket_fields/{id}/options", directory::options),
-    to!("PUT", "/api/v2/ticket_fields/{id}", directory::update_field),
-    to!("DELETE", "/api/v2/ticket_fields/{id}", directory::delete_field),
-    to!("GET", "/api/v2/tags", directory::tags),
-    to!("GET", "/api/v2/brands", directory::brands),
-    to!("GET", "/api/v2/custom_statuses", directory::custom_statuses),
-    to!("GET", "/api/v2/account/settings", directory::settings),
-    to!("GET", "/api/v2/job_statuses", jobs::list),
-    to!("GET", "/api/v2/job_statuses/show_many", jobs::list),
-    to!("GET", "/api/v2/job_statuses/{id}", jobs::show),
-    to!("GET", "/api/v2/webhooks", webhooks::list),
-    to!("POST", "/api/v2/webhooks", webhooks::create),
-    to!("GET", "/api/v2/webhooks/{id}", webhooks::show),
-    to!("PUT", "/api/v2/webhooks/{id}", webhooks::change),
-    to!("PATCH", "/api/v2/webhooks/{id}", webhooks::change),
-    to!("DELETE", "/api/v2/webhooks/{id}", webhooks::delete),
-    to!("GET", "/api/v2/webhooks/{id}/signing_secret", webhooks::secret),
-    to!("POST", "/api/v2/webhooks/{id}/signing_secret", webhooks::secret),
-    to!("GET", "/api/v2/webhooks/{id}/invocations", webhooks::invocations),
-];
-
-fn current_token(_: &Zendesk, account: &mut Account, call: &Call, caller: &Caller) -> Answer {
-    account.auth.current(caller, &call.origin())
-}
 
 /// Everything that one account holds.
 pub struct Account {
@@ -408,12 +232,12 @@ impl Vendor for Zendesk {
     }
 
     fn routes(&self) -> Vec<String> {
-        route::names(ROUTES)
+        route::names(routes::ROUTES)
     }
 
     fn router(self: Arc<Self>) -> Router {
         use tower::util::ServiceExt;
-        let inner = route::router(&self, &self.stage.clock, ROUTES, no_route);
+        let inner = route::router(&self, &self.stage.clock, routes::ROUTES, no_route);
         Router::new().fallback_service(inner.map_request(without_suffix))
     }
 
