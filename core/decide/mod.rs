@@ -125,7 +125,13 @@ pub fn decide(
     })
 }
 
+/// The last instant of the second of `at`. A decision is dated by its second and counts what was learned within it, so
+/// what was known "at" a second is what was known by its end.
+pub fn end_of_second(at: Timestamp) -> Timestamp {
+    Timestamp::new(at.as_second(), 999_999_999).unwrap_or(at)
+}
+
 /// Everything is decided in whole seconds, the grain that all four vendors can show.
-fn whole_second(at: Timestamp) -> Timestamp {
+pub fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }

@@ -7,6 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Place;
 use crate::desk::{Answer, Ask};
 use dutyd_core::calendar::Calendar;
+use dutyd_core::decide::end_of_second;
 use dutyd_core::policy::PolicySet;
 use dutyd_core::sla::history::HistoryDoc;
 use dutyd_core::sla::{ClockLife, ClockState, Label, Step, StepKind, lives};
@@ -28,7 +29,7 @@ pub struct Explain {
     /// The clocks of a case and its timeline in a JSON file; `dutyd schema timeline` describes it.
     #[arg(long, value_name = "FILE")]
     pub timeline: Option<PathBuf>,
-    /// As of an instant (RFC 3339 with offset), by what was known then; now without it.
+    /// As of a second, by what was known by its end: 2026-03-02T14:05:00+01:00, or 2026-03-02T13:05:00Z; now without it.
     #[arg(long, value_name = "TIME", value_parser = instant)]
     pub at: Option<Timestamp>,
     /// Instead of one case: whether the recorded evidence of every decision still gives the verdict that was acted on.
@@ -149,9 +150,9 @@ fn of_timeline(
     print(&policies, &state, at, format)
 }
 
-/// Prints the clocks of a case as known at `at`.
+/// Prints the clocks of a case as known by the end of the second of `at`.
 fn print(policies: &PolicySet, state: &CaseState, at: Timestamp, format: Format) -> Result<Exit, Failure> {
-    let told = tell(policies, &state.as_known_at(at), at);
+    let told = tell(policies, &state.as_known_at(end_of_second(at)), at);
     match format {
         Format::Json => print_json(&told),
         Format::Text => print_bytes(clocks_drawn::drawn(&told).as_bytes()),

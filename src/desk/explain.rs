@@ -6,7 +6,7 @@ use crate::store::{DecisionRow, StateRow, Wanted, open_state};
 use dutyd_core::action::{Severity, Want};
 use dutyd_core::around::Around;
 use dutyd_core::case::SeenMarks;
-use dutyd_core::decide::DecisionKind;
+use dutyd_core::decide::{DecisionKind, end_of_second, whole_second};
 use dutyd_core::evidence::AtomRead;
 use dutyd_core::policy::PolicySet;
 use dutyd_core::rule::{Facts, Rule, Verdict, WhatIf};
@@ -168,20 +168,24 @@ pub struct Saying {
 }
 
 impl Desk {
-    /// `at`: as of then, by what was known then.
+    /// `at`: as of that second, by what was known by its end.
     pub(super) async fn explain(&self, name: &str, at: Option<Timestamp>) -> Result<Explanation, Refusal> {
         let row = self.one_case(name).await?;
         let state = open_state(&row.state)?;
         let decisions = self.store.decisions(row.case).await?;
         let (now, policies) = (self.now(), self.policies());
-        match at.filter(|at| *at < now) {
+        match at.map(end_of_second) {
+            Some(at) if at > end_of_second(now) => Err(Refusal::NotFound(format!(
+                "--at {} is still to come; without --at each rule says when it will fire or clear by itself",
+                whole_second(at)
+            ))),
             Some(at) => {
                 let known = known_at(&state, &decisions, at)?;
                 let (policies, judged_by) = policies_at(&policies, &self.store.past().await?, at);
                 let around = self.around_at(&policies.current, &known, at).await?;
                 let before: Vec<DecisionRow> =
                     decisions.into_iter().filter(|row| row.decision.at <= at).collect();
-                let told = tell(&policies, &known, around, &before, at);
+                let told = tell(&policies, &known, around, &before, whole_second(at));
                 Ok(Explanation { then: true, judged_by, marks: SeenMarks::default(), ..told })
             }
             None => {

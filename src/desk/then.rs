@@ -4,7 +4,7 @@ use super::{Desk, JudgedBy, Refusal};
 use crate::store::{DecisionRow, Past, open_state};
 use dutyd_core::around::{Around, LinkedCase};
 use dutyd_core::case::CaseKey;
-use dutyd_core::decide::{Census, Decision, DecisionKind, moved_at};
+use dutyd_core::decide::{Census, Decision, DecisionKind, moved_at, whole_second};
 use dutyd_core::policy::{Policy, PolicySet};
 use dutyd_core::state::{CaseState, Flag, FlagState};
 use jiff::Timestamp;
@@ -35,8 +35,9 @@ pub fn known_at(state: &CaseState, decisions: &[DecisionRow], at: Timestamp) -> 
     let mut known = state.as_known_at(at);
     if known.events.is_empty() {
         let first = state.events.iter().map(|event| event.seen_at).min();
-        let since = first.map(|at| format!("; it is known since {at}")).unwrap_or_default();
-        return Err(Refusal::NotFound(format!("nothing was known of {} at {at}{since}", state.case.number)));
+        let since = first.map(|at| format!("; it is known since {}", whole_second(at))).unwrap_or_default();
+        let (number, at) = (&state.case.number, whole_second(at));
+        return Err(Refusal::NotFound(format!("nothing was known of {number} at {at}{since}")));
     }
     known.overrides.retain(|said| said.at <= at);
     known.flags = flags_at(decisions, at);
@@ -120,5 +121,58 @@ fn neighbour(key: &CaseKey, state: &CaseState) -> LinkedCase {
         number: state.case.number.clone(),
         status: state.case.status,
         moved_at: moved_at(state),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dutyd_core::decide::end_of_second;
+    use dutyd_core::sla::history::HistoryDoc;
+    use serde_json::json;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-03-02T{text}Z").parse().expect("an instant")
+    }
+
+    /// A case whose only reply is learned within the second 09:00:05.
+    fn case() -> CaseState {
+        let doc: HistoryDoc = serde_json::from_value(json!({
+            "case": { "number": "C-1" },
+            "events": [
+                { "at": at("09:00:00"), "what": "created" },
+                { "at": at("09:00:05.400"), "by": "customer", "what": "reply" },
+            ],
+        }))
+        .expect("a document");
+        let mut state = doc.state().expect("a state");
+        state.events[1].seen_at = at("09:00:05.700");
+        state
+    }
+
+    #[test]
+    fn what_was_learned_within_a_second_was_known_in_that_second_and_not_before() {
+        let table = [
+            ("09:00:04", 1),
+            ("09:00:04.999", 1),
+            ("09:00:05", 2),
+            ("09:00:05.100", 2),
+            ("09:00:05.999", 2),
+            ("09:00:06", 2),
+        ];
+        for (asked, expected) in table {
+            let known = known_at(&case(), &[], end_of_second(at(asked))).expect("a case");
+            assert_eq!(known.events.len(), expected, "{asked}");
+        }
+    }
+
+    #[test]
+    fn before_anything_was_known_it_is_said_since_when() {
+        let Err(Refusal::NotFound(said)) = known_at(&case(), &[], end_of_second(at("08:59:59.5"))) else {
+            panic!("nothing was known")
+        };
+        let expected =
+            "nothing was known of C-1 at 2026-03-02T08:59:59Z; it is known since 2026-03-02T09:00:00Z";
+        assert_eq!(said, expected);
     }
 }

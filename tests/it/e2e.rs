@@ -48,6 +48,17 @@ fn the_readmes_demo_prints_one_object_and_leaves_what_status_list_and_explain_an
     );
     let told = json(&dir, &[&config[..], &["explain", &case]].concat());
     assert_eq!(told["case"]["number"], flag["number"]);
+    // The time of a decision, as printed, asks for what was known when it was made.
+    let decisions = told["decisions"].as_array().expect("decisions");
+    for decision in decisions.iter().filter(|decision| decision["kind"] == "raise") {
+        let at = decision["at"].as_str().expect("an instant");
+        let then = json(&dir, &[&config[..], &["explain", &case, "--at", at]].concat());
+        let rules = then["rules"].as_array().expect("rules");
+        let says: Vec<_> =
+            rules.iter().filter(|rule| rule["rule"] == decision["rule"]).map(|rule| &rule["says"]).collect();
+        assert_eq!(says, ["fires"], "{decision}");
+    }
+    assert!(!decisions.is_empty());
     let text = dutyd(dir.path(), &[&config[..], &["explain", &case]].concat());
     assert!(
         String::from_utf8_lossy(&text.stdout).contains(flag["why"].as_str().expect("a reason")),
