@@ -50,8 +50,11 @@ fn flag_lines(flag: &FlagLine, others: &[&FlagLine], now: Timestamp, zone: &Time
     let owner = flag.owner.as_deref().unwrap_or("nobody");
     let due = match flag.due_at {
         None => "no clock runs".to_owned(),
-        Some(at) if at < now => format!("due {} OVERDUE", when(at, now, zone)),
-        Some(at) => format!("due {}", when(at, now, zone)),
+        Some(at) => {
+            let clock = flag.clock.as_deref().unwrap_or("target").replace('_', " ");
+            let late = if at < now { " OVERDUE," } else { "" };
+            format!("{clock}{late} due {}", when(at, now, zone))
+        }
     };
     let mut text = format!(
         "\n{severity:<10} {}/{}  {}  [{}]\n",

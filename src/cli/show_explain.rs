@@ -1,6 +1,6 @@
 //! `dutyd explain` as text.
 
-use super::words::{instant, line, number, relative, span, when};
+use super::words::{count, instant, line, number, relative, span, when};
 use crate::desk::{CaseLine, ClockLine, Explanation, JudgedBy, RuleLine, Says};
 use dutyd_core::around::{GroupFacts, LinkedCase};
 use dutyd_core::evidence::AtomRead;
@@ -17,11 +17,16 @@ pub fn explain(told: &Explanation, zone: &TimeZone) -> String {
     let mut text = case(&told.case, told.now);
     section(&mut text, "Flags", flags(told, zone));
     section(&mut text, "Overrides by people", overrides(told, zone));
-    section(&mut text, "Rules", told.rules.iter().map(|line| rule(line, told, zone)).collect());
+    section(
+        &mut text,
+        rules_heading(&told.case),
+        told.rules.iter().map(|line| rule(line, told, zone)).collect(),
+    );
     section(&mut text, "Clocks", told.clocks.iter().map(|line| clock(line, told.now, zone)).collect());
     section(&mut text, "Neighbours", neighbours(told, zone));
     let heading = format!(
-        "Last events of {}{}",
+        "Events, the last {} of {}{}",
+        told.events.len(),
         number(told.events_count as u64),
         if told.truncated { " (older ones were dropped)" } else { "" }
     );
@@ -33,6 +38,17 @@ pub fn explain(told: &Explanation, zone: &TimeZone) -> String {
     }
     text.push_str(&format!("\nas of {}, {}\n", instant(told.now, zone), judged_by(told)));
     text
+}
+
+/// Rules are asked about open cases only.
+fn rules_heading(case: &CaseLine) -> &'static str {
+    match (case.presence, case.status.as_str()) {
+        (Presence::Present, "resolved" | "closed") => {
+            "Rules: not asked, because the case is done; what they would say"
+        }
+        (Presence::Present, _) => "Rules",
+        _ => "Rules: not asked, because the record cannot be read; what they would say",
+    }
 }
 
 fn judged_by(told: &Explanation) -> String {
@@ -198,8 +214,8 @@ fn clock(clock: &ClockLine, now: Timestamp, zone: &TimeZone) -> String {
     let seconds = |seconds: i64| span(SignedDuration::from_secs(seconds));
     let used = match clock.target_seconds {
         Some(target) if target > 0 => {
-            let percent = 100.0 * clock.elapsed_seconds as f64 / target as f64;
-            format!("{} of {} used ({percent:.0} %)", seconds(clock.elapsed_seconds), seconds(target))
+            let percent = 100 * clock.elapsed_seconds / target;
+            format!("{} of {} used ({percent} %)", seconds(clock.elapsed_seconds), seconds(target))
         }
         _ => format!("{} used, no target", seconds(clock.elapsed_seconds)),
     };
@@ -244,7 +260,8 @@ fn event(event: &TimelineEvent, zone: &TimeZone) -> String {
         Actor::Vendor => "automation",
         Actor::Dutyd => "dutyd",
     };
-    let by = event.by.as_deref().map(|by| format!(" {}", line(by, 40))).unwrap_or_default();
+    let person = event.by.as_deref().filter(|_| event.actor != Actor::Dutyd);
+    let by = person.map(|by| format!(" {}", line(by, 40))).unwrap_or_default();
     format!("{}  {who}{by}: {}", instant(event.at, zone), happened(&event.kind))
 }
 
@@ -304,7 +321,8 @@ fn record(told: &Explanation) -> Vec<String> {
         lines.push(format!("why: {}", line(why, SENTENCE_MAX)));
     }
     let complete = if marks.notes_complete { "" } else { " or more" };
-    lines.push(format!("{}{complete} notes of ours", marks.notes.len()));
+    let notes = count(marks.notes.len() as u64, "note");
+    lines.push(format!("{notes}{complete} of ours"));
     lines
 }
 

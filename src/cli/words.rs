@@ -3,6 +3,7 @@
 use dutyd_core::rule::is_unseen;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// `42 s`, `5 min`, `5 h 12 min`, `3 d 4 h`: the two largest units.
 pub fn span(duration: SignedDuration) -> String {
@@ -65,6 +66,28 @@ pub fn line(text: &str, max: usize) -> String {
     if text.chars().count() > max { format!("{}…", shown.trim_end()) } else { shown.trim_end().to_owned() }
 }
 
+/// One line that takes at most `width` places of a terminal, where letters of some scripts take two: cut with `…`.
+pub fn cut(text: &str, width: usize) -> String {
+    let plain = line(text, usize::MAX);
+    if plain.width() <= width {
+        return plain;
+    }
+    let mut used = 0;
+    let fits = |letter: &char| {
+        used += letter.width().unwrap_or(0);
+        used < width
+    };
+    let shown: String = plain.chars().take_while(fits).collect();
+    format!("{}…", shown.trim_end())
+}
+
+/// A column: cut to its width or filled up to it.
+pub fn column(text: &str, width: usize) -> String {
+    let cut = cut(text, width);
+    let missing = width.saturating_sub(cut.width());
+    format!("{cut}{}", " ".repeat(missing))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +120,24 @@ mod tests {
         ];
         for (text, expected) in table {
             assert_eq!(line(text, 20), expected);
+        }
+    }
+
+    #[test]
+    fn a_column_takes_its_places_whatever_the_script() {
+        let table = [
+            ("", 4, "    "),
+            ("Acme", 6, "Acme  "),
+            ("Zürich Straße", 13, "Zürich Straße"),
+            ("Zürich Straße", 8, "Zürich…"),
+            ("東京電力", 8, "東京電力"),
+            ("東京電力", 10, "東京電力  "),
+            ("東京電力株式会社", 8, "東京電… "),
+            ("e\u{301}te\u{301}", 4, "e\u{301}te\u{301} "),
+            ("two\nlines", 10, "two lines "),
+        ];
+        for (text, width, expected) in table {
+            assert_eq!(column(text, width), format!("{expected}{}", " ".repeat(width - expected.width())));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The live board: flagged cases, worst first, in a terminal; one line per case and severity where there is none.
 
+use crate::cli::words::{column, cut, span};
 use crate::desk::{Answer, Ask, Desk, FlagLine, List};
 use crossterm::style::{Color, Stylize as _};
 use crossterm::{cursor, execute, terminal};
@@ -32,6 +33,9 @@ pub struct Progress {
     /// Messages that somebody was sent.
     pub told: usize,
 }
+
+/// Longest sentence that is shown of a flag.
+const WHY_MAX: usize = 400;
 
 /// How much of the world's time passes between two plain progress lines.
 const SAY_EVERY: SignedDuration = SignedDuration::from_hours(24);
@@ -96,38 +100,30 @@ fn head(list: &List, progress: &Progress) -> String {
     format!("{share}{}  open flags: {open}; {told} sent", stamp(progress.now))
 }
 
+/// What a glance needs comes first, because a narrow terminal cuts the rest off.
 fn line(flag: &FlagLine, now: Timestamp) -> String {
-    format!(
-        "{:<9} {:<11} {:<12} {:<22} {:<18} {:<13} {}",
-        flag.severity.word(),
-        cut(&flag.source, 11),
-        cut(&flag.number, 12),
-        cut(flag.customer.as_deref().unwrap_or("-"), 22),
-        cut(&flag.rule, 18),
-        flag.due_at.map(|due_at| left(due_at, now)).unwrap_or_default(),
-        flag.why
-    )
+    let columns = [
+        (flag.severity.word(), 9),
+        (&format!("{}/{}", flag.source, flag.number), 21),
+        (&left(flag, now), 32),
+        (flag.customer.as_deref().unwrap_or("-"), 22),
+    ];
+    let columns = columns.map(|(text, width)| column(text, width));
+    format!("{}  {}", columns.join("  "), crate::cli::words::line(&flag.why, WHY_MAX))
 }
 
-/// Until a deadline, or since it passed: `2 h 25 min`, `40 min over`.
-fn left(due_at: Timestamp, now: Timestamp) -> String {
-    let left = due_at.duration_since(now);
-    let word = if left.is_negative() { " over" } else { "" };
-    let minutes = left.abs().as_secs() / 60;
-    match (minutes / 1440, minutes / 60 % 24, minutes % 60) {
-        (0, 0, minutes) => format!("{minutes} min{word}"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min{word}"),
-        (days, hours, _) => format!("{days} d {hours} h{word}"),
+/// Until the end of the clock that ends first, or since it passed: `resolution in 2 h 25 min`, `next reply 40 min over`.
+fn left(flag: &FlagLine, now: Timestamp) -> String {
+    let (Some(clock), Some(due_at)) = (&flag.clock, flag.due_at) else { return "no clock runs".to_owned() };
+    let (clock, apart) = (clock.replace('_', " "), due_at.duration_since(now));
+    match apart.is_negative() {
+        true => format!("{clock} {} over", span(apart)),
+        false => format!("{clock} in {}", span(apart)),
     }
 }
 
 fn stamp(at: Timestamp) -> String {
     at.strftime("%a %d %b %H:%M").to_string()
-}
-
-/// One line of at most `width` characters, whatever the vendor sent.
-fn cut(text: &str, width: usize) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(width).collect()
 }
 
 fn color(severity: Severity) -> Color {

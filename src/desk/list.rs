@@ -39,7 +39,10 @@ pub struct FlagLine {
     /// What people said about it, the latest last.
     #[serde(default)]
     pub said: Vec<Override>,
-    /// When the nearest running clock of the case ends.
+    /// Which running clock of the case ends first, or ended.
+    #[serde(default)]
+    pub clock: Option<String>,
+    /// When that clock ends.
     pub due_at: Option<Timestamp>,
 }
 
@@ -93,6 +96,7 @@ impl Desk {
 
 fn line(row: &FlagRow, state: Option<&CaseState>, policies: &PolicySet, now: Timestamp) -> FlagLine {
     let case = state.map(|state| &state.case);
+    let (clock, due_at) = state.and_then(|state| nearest_end(policies, state, now)).unzip();
     let named = |party: Option<&dutyd_core::case::Party>| party.map(|party| party.name.clone());
     FlagLine {
         severity: row.severity,
@@ -108,7 +112,8 @@ fn line(row: &FlagRow, state: Option<&CaseState>, policies: &PolicySet, now: Tim
         since: row.raised_at,
         dismissed: row.dismissed,
         said: state.map(|state| said(row, state)).unwrap_or_default(),
-        due_at: state.and_then(|state| nearest_end(policies, state, now)).map(|(_, at)| at),
+        clock,
+        due_at,
     }
 }
 

@@ -153,7 +153,7 @@ async fn the_daemon_tells_systemd_answers_operators_marks_cases_and_stops_in_ord
             .any(|line| line["rule"] == *rule && line["says"] == "fires")
     );
     let text = String::from_utf8_lossy(&daemon.ask(&["explain", &case]).stdout).into_owned();
-    for heading in ["Flags", "Rules", "Clocks", "Last events", "On the vendor's record"] {
+    for heading in ["Flags", "Rules", "Clocks", "Events, the last", "On the vendor's record"] {
         assert!(text.contains(heading), "{heading} in {text}");
     }
     let lives = daemon.json(&["explain", &case, "--clocks"]);
