@@ -7,5 +7,6 @@ mod forged;
 mod injection;
 mod intake;
 mod privilege;
+mod sockets;
 pub mod standing;
 mod tls;

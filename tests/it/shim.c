@@ -1,4 +1,4 @@
-/* A disk and a clock that misbehave, preloaded into the daemon by tests/it/shim.rs, which compiles it.
+/* A disk and a clock that misbehave, and a witness at the network, preloaded into the daemon by tests/it/shim.rs, which compiles it.
  *
  * Knows: files below SHIM_ROOT. Each variable switches one thing on:
  *   SHIM_IMAGE dir   keeps there what a power cut would leave: what was synced, nothing else
@@ -9,12 +9,15 @@
  *   SHIM_ROOM file   a shared number: bytes that the files may have together; beyond it ENOSPC
  *   SHIM_CLOCK file  a shared number: nanoseconds that the wall clock is ahead
  *   SHIM_DRIFT n     the wall clock goes n times as fast as the machine's own
+ *   SHIM_SOCKETS f   appends a line to the file for each host that is connected to, sent to or asked for by name
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -22,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
@@ -47,6 +51,7 @@ static int64_t used;
 static struct written files[FILES_MAX];
 static struct change changes[CHANGES_MAX];
 static int file_count, change_count;
+static int witness = -1;
 
 static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
@@ -56,6 +61,9 @@ static int (*real_ftruncate)(int, off_t);
 static ssize_t (*real_write)(int, const void *, size_t);
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
+static int (*real_connect)(int, const struct sockaddr *, socklen_t);
+static ssize_t (*real_sendto)(int, const void *, size_t, int, const struct sockaddr *, socklen_t);
+static int (*real_getaddrinfo)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
 static long number(const char *name) {
     const char *text = getenv(name);
@@ -80,6 +88,10 @@ __attribute__((constructor)) static void start(void) {
     real_write = dlsym(RTLD_NEXT, "write");
     real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
     real_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
+    real_connect = dlsym(RTLD_NEXT, "connect");
+    real_sendto = dlsym(RTLD_NEXT, "sendto");
+    real_getaddrinfo = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (getenv("SHIM_SOCKETS")) witness = open(getenv("SHIM_SOCKETS"), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (getenv("SHIM_ROOT")) snprintf(root, sizeof root, "%s/", getenv("SHIM_ROOT"));
     if (getenv("SHIM_IMAGE")) snprintf(image, sizeof image, "%s/", getenv("SHIM_IMAGE"));
     root_length = strlen(root);
@@ -321,4 +333,38 @@ int clock_gettime(clockid_t which, struct timespec *time) {
         time->tv_nsec = nanos < 0 ? nanos + 1000000000 : nanos % 1000000000;
     }
     return result;
+}
+
+/* One line, written at once: callers on many threads do not mix. */
+static void attest(const char *what, const char *host, int port) {
+    char line[NI_MAXHOST + 64];
+    if (witness < 0) return;
+    int length = snprintf(line, sizeof line, port < 0 ? "%s %s\n" : "%s %s %d\n", what, host, port);
+    if (length > 0 && real_write(witness, line, (size_t)length) != length) abort();
+}
+
+static void attest_address(const char *what, const struct sockaddr *to) {
+    char host[INET6_ADDRSTRLEN];
+    if (to && to->sa_family == AF_INET) {
+        const struct sockaddr_in *four = (const void *)to;
+        attest(what, inet_ntop(AF_INET, &four->sin_addr, host, sizeof host), ntohs(four->sin_port));
+    } else if (to && to->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *six = (const void *)to;
+        attest(what, inet_ntop(AF_INET6, &six->sin6_addr, host, sizeof host), ntohs(six->sin6_port));
+    }
+}
+
+int connect(int fd, const struct sockaddr *to, socklen_t length) {
+    attest_address("connect", to);
+    return real_connect(fd, to, length);
+}
+
+ssize_t sendto(int fd, const void *bytes, size_t length, int flags, const struct sockaddr *to, socklen_t size) {
+    attest_address("send", to);
+    return real_sendto(fd, bytes, length, flags, to, size);
+}
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+    attest("lookup", name ? name : "", -1);
+    return real_getaddrinfo(name, service, hints, found);
 }

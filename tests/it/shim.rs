@@ -29,6 +29,11 @@ pub fn over(root: &Path) -> Environment {
     vec![("LD_PRELOAD", library().into()), ("SHIM_ROOT", root.into())]
 }
 
+/// The library as a witness: what the daemon asks of the network is written to this file, a line each.
+pub fn witness(file: &Path) -> Environment {
+    vec![("LD_PRELOAD", library().into()), ("SHIM_SOCKETS", file.into())]
+}
+
 /// A number that the test turns while the daemon runs.
 pub struct Dial(std::fs::File, PathBuf);
 

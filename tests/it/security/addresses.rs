@@ -25,13 +25,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 /// Listeners where nobody has any business.
-struct Canaries {
-    addresses: Vec<SocketAddr>,
+pub struct Canaries {
+    pub addresses: Vec<SocketAddr>,
     caught: Arc<AtomicUsize>,
 }
 
 impl Canaries {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let caught: Arc<AtomicUsize> = Arc::default();
         let mut addresses = Vec::new();
         for place in ["127.0.0.1:0", "127.0.0.2:0", "[::1]:0"] {
@@ -58,7 +58,7 @@ impl Canaries {
     }
 
     /// Connections since, once what is under way has arrived: one of our own goes last.
-    async fn caught(&self) -> usize {
+    pub async fn caught(&self) -> usize {
         let before = self.caught.load(Ordering::SeqCst);
         for address in &self.addresses {
             TcpStream::connect(address).await.expect("a canary listens");
@@ -111,7 +111,7 @@ impl Canaries {
     }
 
     /// Every way to write that a request should go there.
-    fn forms(&self) -> Vec<String> {
+    pub fn forms(&self) -> Vec<String> {
         const FORMS: [&str; 36] = [
             "//{}/",
             "///{}/",
@@ -211,49 +211,85 @@ async fn the_door_connects_to_its_origin_only() {
     assert!(sent >= forms.len(), "the honest requests went out");
     assert_eq!(canaries.caught().await, 0, "somebody was led astray");
     measured(
-        "G31",
-        &format!("{} addresses, {refused} requests refused, {sent} to the origin, 0 to others", forms.len()),
+        "G31.door",
+        &format!(
+            "{} addresses, as paths and redirects: {refused} requests refused, {sent} to the origin, 0 to others",
+            forms.len()
+        ),
     );
 }
 
-/// Puts a hostile address in the place of everything in an answer that looks like one.
-fn poison(node: &mut Value, key: &str, dice: &mut Dice, forms: &[String]) {
+/// Says hostile addresses, one after the other, up to so many.
+pub struct Liar {
+    forms: std::iter::Cycle<std::vec::IntoIter<String>>,
+    pub told: usize,
+    most: usize,
+    dice: Dice,
+}
+
+impl Liar {
+    pub fn new(forms: Vec<String>, most: usize) -> Self {
+        Self { forms: forms.into_iter().cycle(), told: 0, most, dice: Dice::new(1) }
+    }
+
+    /// Every other time the truth stays.
+    fn lie(&mut self) -> Option<String> {
+        if self.told == self.most || self.dice.one_in(2) {
+            return None;
+        }
+        self.told += 1;
+        self.forms.next()
+    }
+}
+
+/// Puts a hostile address in the place of what looks like one in an answer.
+fn poison(node: &mut Value, key: &str, liar: &mut Liar) {
     match node {
-        Value::Object(map) => map.iter_mut().for_each(|(key, value)| poison(value, key, dice, forms)),
-        Value::Array(list) => list.iter_mut().for_each(|value| poison(value, key, dice, forms)),
+        Value::Object(map) => map.iter_mut().for_each(|(key, value)| poison(value, key, liar)),
+        Value::Array(list) => list.iter_mut().for_each(|value| poison(value, key, liar)),
         Value::String(text) => {
             let key = key.to_ascii_lowercase();
             let named = ["url", "self", "next", "link", "href", "cursor", "token_url", "site"]
                 .iter()
                 .any(|word| key.contains(word));
             if key != "access_token" && (named || text.starts_with("http") || text.starts_with('/')) {
-                text.clone_from(dice.pick(forms));
+                liar.lie().into_iter().for_each(|lie| *text = lie);
             }
         }
         _ => {}
     }
 }
 
-/// A sandbox on a real socket whose every address leads elsewhere.
-async fn poisoned(world: &World, forms: &[String]) -> SocketAddr {
-    let router = world.sandbox.router(world.subject.vendor).expect("the vendor is there");
-    let (dice, forms) = (Arc::new(Mutex::new(Dice::new(1))), Arc::new(forms.to_vec()));
+/// A system of a sandbox on a real socket of its own, whose addresses lead elsewhere: in answers, headers and redirects.
+/// `served` is how the sandbox calls the system's own address.
+pub async fn poisoned(router: Router, served: &str, liar: &Arc<Mutex<Liar>>) -> SocketAddr {
+    let (served, liar) = (served.to_owned(), liar.clone());
     let handler = move |request: HttpRequest<Body>| {
-        let (router, dice, forms) = (router.clone(), dice.clone(), forms.clone());
+        let (router, served, liar) = (router.clone(), served.clone(), liar.clone());
         async move {
+            let host = request.headers()["host"].to_str().unwrap_or_default().to_owned();
             let Ok(answer) = router.oneshot(request).await;
             let (mut head, body) = answer.into_parts();
             let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-            let mut dice = dice.lock().expect("dice");
+            let mut liar = liar.lock().expect("a liar");
             for name in ["location", "link", "refresh"] {
-                if let Ok(value) = HeaderValue::from_str(&format!("<{}>; rel=\"next\"", dice.pick(&forms))) {
+                let lie = liar.lie().map(|lie| format!("<{lie}>; rel=\"next\""));
+                if let Some(value) = lie.and_then(|lie| HeaderValue::from_str(&lie).ok()) {
                     head.headers.insert(HeaderName::from_static(name), value);
                 }
             }
+            let location = if liar.dice.one_in(8) { liar.lie() } else { None };
+            if let Some(value) = location.and_then(|lie| HeaderValue::from_str(&lie).ok()) {
+                head.status = axum::http::StatusCode::TEMPORARY_REDIRECT;
+                head.headers.insert("location", value);
+            }
             head.headers.remove("content-length");
-            let body = match serde_json::from_slice::<Value>(&body) {
+            // Each request opens a connection.
+            head.headers.insert("connection", HeaderValue::from_static("close"));
+            let honest = String::from_utf8_lossy(&body).replace(&served, &format!("http://{host}"));
+            let body = match serde_json::from_str::<Value>(&honest) {
                 Ok(mut value) => {
-                    poison(&mut value, "", &mut dice, &forms);
+                    poison(&mut value, "", &mut liar);
                     value.to_string().into()
                 }
                 Err(_) => body,
@@ -274,7 +310,10 @@ async fn no_address_in_an_answer_leads_a_connector_elsewhere() {
         let world = World::new(subject, &Setting::new(false)).await;
         world.pass_the_lag().await;
         let mut endpoints = world.endpoints();
-        endpoints["base_url"] = Value::from(format!("http://{}", poisoned(&world, &forms).await));
+        let served = endpoints["base_url"].as_str().expect("an address").to_owned();
+        let router = world.sandbox.router(subject.vendor).expect("the vendor is there");
+        let liar = Arc::new(Mutex::new(Liar::new(forms.clone(), usize::MAX)));
+        endpoints["base_url"] = Value::from(format!("http://{}", poisoned(router, &served, &liar).await));
         let (config, secrets) = (subject.source)(&endpoints, 10);
         let connector: Arc<dyn Connector> = Arc::from(build(SOURCE, &config, &secrets).expect("a connector"));
         let clock = Arc::new(Standing(world.now()));
