@@ -15,7 +15,7 @@ mod headers;
 mod hooks;
 pub mod mutate;
 mod pages;
-mod paging;
+pub mod paging;
 mod records;
 pub mod signing;
 pub mod tape;

@@ -43,7 +43,7 @@ const GOALS: [Goal; 36] = [
     goal("G11", "an outage of 73 h, past retention: filled in by itself, nothing missed or doubled", "DUTYD_SIM=20000 cargo test --release --test it sim::families::", ORDINARY),
     goal("G12", "10⁵ deletes and merges: no timer and no effect on what is gone", "DUTYD_SIM=20000 cargo test --release --test it sim::families::", ORDINARY),
     goal("G13", "webhooks lost, doubled, shuffled, late: the same end as by polling alone", "DUTYD_SIM=3000 cargo test --test it sim::twins::", ORDINARY),
-    goal("G14", "5,000 forged and 10,000 replayed webhooks: none accepted, no new decision", "DUTYD_REPLAYS=10000 cargo test --test it security::", ORDINARY),
+    goal("G14", "5,000 forged and 10,000 replayed webhooks: none accepted, no new decision", "DUTYD_REPLAYS=10000 cargo test --test it security::decisions::", ORDINARY),
     goal("G15", "1,000 webhooks/s on two cores answered at p99 ≤ 250 ms, none lost", "cargo bench --bench daemon -- paced", LONG),
     goal("G16", "opposing rules and vendor automation: at most 3 effects per 10 min and case", "DUTYD_SIM=20000 cargo test --release --test it sim::families::", ORDINARY),
     goal("G17", "10⁷ malformed inputs: no panic, no hang over 1 s, memory < 256 MiB", "DUTYD_FUZZ=200000 cargo test --release --test it fuzz:: -- --test-threads 1", ORDINARY),

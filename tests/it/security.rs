@@ -3,6 +3,7 @@
 
 mod addresses;
 mod canary;
+mod decisions;
 mod forged;
 mod injection;
 mod intake;

@@ -21,6 +21,7 @@ use dutyd::store::sqlite::SqliteStore;
 use dutyd::store::{Retention, Store};
 use dutyd_connectors::{Connector, Request, Response, Transport, TransportError, build};
 use dutyd_core::policy::PolicySet;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -234,9 +235,21 @@ impl Transport for Scripted {
     }
 }
 
-/// An engine with an empty database before that vendor.
+/// An engine with an empty database before that vendor. Without a rule, it polls each minute.
 pub async fn engine(
     world: &World,
+    connector: Arc<dyn Connector>,
+    http: Arc<dyn Transport>,
+    clock: Arc<HandClock>,
+) -> (Engine, Arc<SqliteStore>, Place) {
+    judging(world, PolicySet::default(), minutes(1), connector, http, clock).await
+}
+
+/// The same, with rules, and polling so often.
+pub async fn judging(
+    world: &World,
+    policies: PolicySet,
+    poll_interval: SignedDuration,
     connector: Arc<dyn Connector>,
     http: Arc<dyn Transport>,
     clock: Arc<HandClock>,
@@ -250,11 +263,11 @@ pub async fn engine(
         connector,
         http,
         mode: Mode::Observe,
-        poll_interval: minutes(1),
+        poll_interval,
         writes_per_hour: 1_000,
         start_from: None,
     };
-    let (_, policy) = watch::channel(Arc::new(PolicySet::default()));
+    let (_, policy) = watch::channel(Arc::new(policies));
     let setup = Setup {
         store: store.clone(),
         clock,

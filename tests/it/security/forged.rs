@@ -1,6 +1,6 @@
 //! Forged and changed webhooks, by the thousand, for each system that signs: none is heard.
 //!
-//! Goal G14, first half, and threats S1 and S2: `cargo test --test it security::forged`. `DUTYD_FUZZ=50000` tries more.
+//! Goal G14, with decisions.rs, and threats S1 and S2: `cargo test --test it security::forged`. `DUTYD_FUZZ=50000` tries more.
 
 use crate::contract::world::{Setting, World};
 use crate::fuzz::dice::Dice;
@@ -80,6 +80,28 @@ fn changed_bodies(good: &Delivery, dice: &mut Dice, least: u64) -> Vec<Delivery>
     all
 }
 
+/// Forged webhooks about a case, at least so many of them with a changed body.
+pub fn mutants(
+    scheme: &Scheme,
+    world: &World,
+    good: &Delivery,
+    other: &Delivery,
+    least: u64,
+) -> Vec<Delivery> {
+    let ours = scheme.secret(world);
+    let reversed: String = ours.chars().rev().collect();
+    let mut secrets =
+        vec![String::new(), "secret".to_owned(), format!("{ours}\n"), reversed, ours[1..].to_owned()];
+    secrets.extend((0..100).map(|other| dutyd_sandbox::dice::hex_id(other, &[b"another source"])));
+    assert_eq!(
+        scheme.sign(&ours, scheme.time(good), &good.body),
+        good.header(scheme.signature).expect("one")
+    );
+    let mut mutants = changed_heads(scheme, good, other, &secrets);
+    mutants.extend(changed_bodies(good, &mut Dice::new(1), least));
+    mutants
+}
+
 async fn attack(scheme: &Scheme) {
     let world = World::new(scheme.subject, &Setting::new(false)).await;
     let (case, elsewhere) = (world.create("ringing").await, world.create("another").await);
@@ -87,18 +109,7 @@ async fn attack(scheme: &Scheme) {
     let now = world.now();
     let heard = |delivery: &Delivery, now: Timestamp| world.connector.hints(delivery, now).is_ok();
     assert!(heard(&good, now) && heard(&other, now), "a genuine one is heard");
-    let ours = scheme.secret(&world);
-    let reversed: String = ours.chars().rev().collect();
-    let mut secrets =
-        vec![String::new(), "secret".to_owned(), format!("{ours}\n"), reversed, ours[1..].to_owned()];
-    secrets.extend((0..100).map(|other| dutyd_sandbox::dice::hex_id(other, &[b"another source"])));
-    assert_eq!(
-        scheme.sign(&ours, scheme.time(&good), &good.body),
-        good.header(scheme.signature).expect("one")
-    );
-
-    let mut mutants = changed_heads(scheme, &good, &other, &secrets);
-    mutants.extend(changed_bodies(&good, &mut Dice::new(1), tries(5_000)));
+    let mutants = mutants(scheme, &world, &good, &other, tries(5_000));
     assert!(mutants.len() >= 5_000);
     let accepted: Vec<&Delivery> = mutants.iter().filter(|mutant| heard(mutant, now)).collect();
     assert!(accepted.is_empty(), "{} heard, the first: {:?}", accepted.len(), accepted[0]);
