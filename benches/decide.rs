@@ -126,32 +126,20 @@ fn change(events: usize) -> CaseChange {
     let events: Vec<_> = (0..events).map(event).collect();
     let updated_at = events.last().map_or(start(), |event| event.at);
     let case = Case {
-        key: CaseKey::new("desk", "1"),
         number: "D-1".to_owned(),
         title: "Printer on fire".to_owned(),
-        link: None,
         status: Status::Open,
         status_raw: "2".to_owned(),
         priority: Some(Priority(2)),
         priority_raw: "2".to_owned(),
         customer: party("Acme"),
         tier: Some("gold".to_owned()),
-        contract: None,
         requester: party("Ann"),
         owner: party("Bob"),
         team: party("Second line"),
-        product: None,
-        category: None,
-        channel: None,
-        tags: Vec::new(),
-        fields: Default::default(),
-        unread: Vec::new(),
-        opened_at: start(),
         updated_at,
-        resolved_at: None,
-        due_at: None,
-        links: Vec::new(),
         revision: Revision { at_ms: updated_at.as_millisecond(), count: 1 },
+        ..Case::opened(CaseKey::new("desk", "1"), start())
     };
     CaseChange { case, events, marks: SeenMarks::default(), events_complete: true, texts: Vec::new() }
 }

@@ -162,6 +162,38 @@ pub struct Case {
 }
 
 impl Case {
+    /// A case of which no more is known than that it was opened.
+    pub fn opened(key: CaseKey, at: Timestamp) -> Self {
+        Self {
+            number: key.id.clone(),
+            key,
+            title: String::new(),
+            link: None,
+            status: Status::New,
+            status_raw: String::new(),
+            priority: None,
+            priority_raw: String::new(),
+            customer: None,
+            tier: None,
+            contract: None,
+            requester: None,
+            owner: None,
+            team: None,
+            product: None,
+            category: None,
+            channel: None,
+            tags: Vec::new(),
+            fields: BTreeMap::new(),
+            unread: Vec::new(),
+            opened_at: at,
+            updated_at: at,
+            resolved_at: None,
+            due_at: None,
+            links: Vec::new(),
+            revision: Revision::default(),
+        }
+    }
+
     /// Gives a field the value that it had before a change, as the vendor's history tells it.
     pub(crate) fn take_back(&mut self, field: &str, before: Option<String>) {
         match field {

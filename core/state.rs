@@ -183,6 +183,23 @@ pub struct CaseState {
 }
 
 impl CaseState {
+    /// A case to which nothing happened yet.
+    pub fn new(case: Case) -> Self {
+        Self {
+            version: STATE_VERSION,
+            case,
+            presence: Presence::Present,
+            events: Vec::new(),
+            truncated: false,
+            marks: SeenMarks::default(),
+            flags: Vec::new(),
+            overrides: Vec::new(),
+            mark: MarkMemory::default(),
+            notes: Vec::new(),
+            policy: String::new(),
+        }
+    }
+
     /// The case as it was known at an instant: what happened later, or was learned later, is taken back.
     pub fn as_known_at(&self, at: Timestamp) -> CaseState {
         let mut known = self.clone();

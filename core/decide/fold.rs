@@ -4,9 +4,7 @@
 use super::{Decision, DecisionKind, RuleTrouble, answer};
 use crate::action::{MarkedFlag, Marker, Receipt, Severity, Slot, Want};
 use crate::case::{CaseChange, Revision, SeenMarks};
-use crate::state::{
-    CaseState, Flag, FlagState, MarkMemory, News, Override, OverrideKind, Presence, STATE_VERSION, ShownMark,
-};
+use crate::state::{CaseState, Flag, FlagState, News, Override, OverrideKind, Presence, ShownMark};
 use crate::timeline::{self, ANSWER, Actor, EventKind, TimelineEvent};
 use jiff::Timestamp;
 
@@ -29,7 +27,7 @@ pub fn fold(state: Option<&CaseState>, news: &[News], now: Timestamp) -> Option<
         News::Change(change) => Some(change),
         _ => None,
     });
-    let state = state.cloned().or_else(|| first.map(|change| blank(change)))?;
+    let state = state.cloned().or_else(|| first.map(|change| CaseState::new(change.case.clone())))?;
     let mut folded = Folded { state, decisions: Vec::new(), trouble: Vec::new() };
     for item in news {
         match item {
@@ -42,22 +40,6 @@ pub fn fold(state: Option<&CaseState>, news: &[News], now: Timestamp) -> Option<
     let excess = folded.state.overrides.len().saturating_sub(OVERRIDES_MAX);
     folded.state.overrides.drain(..excess);
     Some(folded)
-}
-
-fn blank(change: &CaseChange) -> CaseState {
-    CaseState {
-        version: STATE_VERSION,
-        case: change.case.clone(),
-        presence: Presence::Present,
-        events: Vec::new(),
-        truncated: false,
-        marks: SeenMarks::default(),
-        flags: Vec::new(),
-        overrides: Vec::new(),
-        mark: MarkMemory::default(),
-        notes: Vec::new(),
-        policy: String::new(),
-    }
 }
 
 impl Folded {

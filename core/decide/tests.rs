@@ -6,12 +6,14 @@ use crate::case::{Case, CaseChange, CaseKey, Priority, Revision, SeenMarks, Stat
 use crate::policy::{Policy, PolicyFile};
 use crate::state::{FlagState, OverrideKind};
 use crate::timeline::{Actor, EventKind, TimelineEvent};
+use desk::Desk;
 use jiff::ToSpan;
 use proptest::prelude::*;
 use std::sync::Arc;
 
 mod answers;
 mod calm;
+mod desk;
 mod echo;
 mod notes;
 mod retrace;
@@ -43,141 +45,6 @@ fn policies(rules: &str) -> PolicySet {
     let file = PolicyFile { name: "test.toml".to_owned(), text: rules.to_owned() };
     let policy = Policy::load(&[file]).unwrap_or_else(|problems| panic!("{problems:#?}"));
     PolicySet { current: Arc::new(policy), ..PolicySet::default() }
-}
-
-/// A vendor's record and our memory of it.
-struct Desk {
-    policies: PolicySet,
-    record: CaseChange,
-    state: Option<CaseState>,
-    now: Timestamp,
-}
-
-impl Desk {
-    fn new(rules: &str) -> Self {
-        let case = Case {
-            key: CaseKey::new("desk", "1"),
-            number: "D-1".to_owned(),
-            title: "Printer on fire".to_owned(),
-            link: None,
-            status: Status::Open,
-            status_raw: "2".to_owned(),
-            priority: Some(Priority(3)),
-            priority_raw: "3".to_owned(),
-            customer: None,
-            tier: None,
-            contract: None,
-            requester: None,
-            owner: None,
-            team: None,
-            product: None,
-            category: None,
-            channel: None,
-            tags: Vec::new(),
-            fields: Default::default(),
-            unread: Vec::new(),
-            opened_at: at(0),
-            updated_at: at(0),
-            resolved_at: None,
-            due_at: None,
-            links: Vec::new(),
-            revision: Revision { at_ms: at(0).as_millisecond(), count: 0 },
-        };
-        let created = event("created", at(0), Actor::Customer, EventKind::Created { signals: Vec::new() });
-        let marks = SeenMarks { notes_complete: true, ..SeenMarks::default() };
-        let record =
-            CaseChange { case, events: vec![created], marks, events_complete: true, texts: Vec::new() };
-        Self { policies: policies(rules), record, state: None, now: at(0) }
-    }
-
-    /// Someone edits the record.
-    fn edit(&mut self, edit: impl FnOnce(&mut CaseChange)) {
-        edit(&mut self.record);
-        self.record.case.updated_at = self.now;
-        self.record.case.revision.at_ms = self.now.as_millisecond();
-        self.record.case.revision.count += 1;
-    }
-
-    fn set_priority(&mut self, to: u8) {
-        let (id, now) = (format!("priority-{}", self.record.events.len()), self.now);
-        self.edit(|record| {
-            let from = record.case.priority.replace(Priority(to));
-            let kind = EventKind::PriorityChanged { from, to: record.case.priority };
-            record.events.push(event(&id, now, Actor::Agent, kind));
-        });
-    }
-
-    /// The mark is taken off by somebody.
-    fn take_off(&mut self, actor: Actor) {
-        let (id, now) = (format!("mark-{}", self.record.events.len()), self.now);
-        self.edit(|record| {
-            record.marks.marker = None;
-            record.marks.why = None;
-            let kind = EventKind::MarkChanged { from: Some("candidate".to_owned()), to: None };
-            record.events.push(TimelineEvent { by: Some("Ann".to_owned()), ..event(&id, now, actor, kind) });
-        });
-    }
-
-    /// Our memory reads the record and decides.
-    fn read(&mut self) -> Outcome {
-        self.decide(&[News::Change(Box::new(self.record.clone()))])
-    }
-
-    fn decide(&mut self, news: &[News]) -> Outcome {
-        let outcome = decide(&self.policies, self.state.as_ref(), &Around::default(), news, self.now)
-            .expect("there is a record");
-        assert!(outcome.look_again_at.is_none_or(|at| at > self.now), "looked at again at once, for ever");
-        self.state = Some(outcome.state.clone());
-        outcome
-    }
-
-    /// The actions reach the record; the receipts are returned, not yet told.
-    fn write(&mut self, actions: &[Action]) -> Vec<News> {
-        if actions.is_empty() {
-            return Vec::new();
-        }
-        for action in actions {
-            match &action.want {
-                Want::Mark(marker) => self.record.marks.marker.clone_from(marker),
-                Want::Why(why) => self.record.marks.why.clone_from(why),
-                Want::Note { marker, .. } => self.record.marks.notes.push(marker.clone()),
-            }
-        }
-        self.edit(|_| {});
-        let receipt = |action: &Action| Receipt {
-            slot: action.slot.clone(),
-            generation: action.generation,
-            at: self.now,
-            revision: Some(self.record.case.revision),
-        };
-        actions
-            .iter()
-            .map(|action| News::Settled { receipt: receipt(action), want: action.want.clone() })
-            .collect()
-    }
-
-    /// Reads, decides, writes and learns of its own write, as the daemon does.
-    fn turn(&mut self) -> Outcome {
-        let outcome = self.read();
-        let receipts = self.write(&outcome.actions);
-        self.decide(&receipts);
-        let echo = self.read();
-        assert!(echo.actions.is_empty(), "the echo of our own write asked for {:?}", echo.actions);
-        assert!(echo.decisions.is_empty(), "the echo of our own write decided {:?}", echo.decisions);
-        outcome
-    }
-
-    fn severity(&self) -> Option<Severity> {
-        self.record.marks.marker.as_ref().and_then(|marker| marker.severity)
-    }
-
-    fn doubled(&self) -> usize {
-        let mut notes = self.record.marks.notes.clone();
-        notes.sort();
-        let all = notes.len();
-        notes.dedup();
-        all - notes.len()
-    }
 }
 
 fn event(id: &str, at: Timestamp, actor: Actor, kind: EventKind) -> TimelineEvent {

@@ -6,11 +6,11 @@ use super::{Policy, PolicySet};
 use crate::action::Severity;
 use crate::around::{Around, GroupFacts};
 use crate::calendar::parse_duration;
-use crate::case::{Case, CaseKey, FieldValue, Party, Priority, Revision, SeenMarks, Status};
+use crate::case::{Case, CaseKey, FieldValue, Party, Priority, Status};
 use crate::problem::{Problem, nearest};
 use crate::rule::{Facts, Verdict};
 use crate::sla;
-use crate::state::{CaseState, MarkMemory, Presence, STATE_VERSION};
+use crate::state::CaseState;
 use crate::timeline::{self, Actor, EventKind, TimelineEvent};
 use jiff::civil::date;
 use jiff::tz::TimeZone;
@@ -169,19 +169,7 @@ impl Example {
             case.updated_at = at;
         }
         let now = later(start, self.at);
-        let mut state = CaseState {
-            version: STATE_VERSION,
-            case,
-            presence: Presence::Present,
-            events,
-            truncated: false,
-            marks: SeenMarks::default(),
-            flags: Vec::new(),
-            overrides: Vec::new(),
-            mark: MarkMemory::default(),
-            notes: Vec::new(),
-            policy: String::new(),
-        };
+        let mut state = CaseState { events, ..CaseState::new(case) };
         let set = PolicySet { current: policy.clone(), older: BTreeMap::new() };
         let adoptions = sla::adoptions(&set, &state, now);
         timeline::merge(&mut state.events, &adoptions);
@@ -193,10 +181,8 @@ impl Example {
         let party = |name: &Option<String>| name.as_deref().map(named);
         let due_at = self.due.map(|due| later(start, due));
         Case {
-            key: CaseKey::new(doc.source.as_deref().unwrap_or("example"), "case"),
             number: "EXAMPLE-1".to_owned(),
             title: doc.title.clone().unwrap_or_else(|| "Example".to_owned()),
-            link: None,
             status: self.status,
             status_raw: self.status.word().to_owned(),
             priority: doc.priority.map(Priority),
@@ -213,12 +199,8 @@ impl Example {
             tags: doc.tags.clone(),
             fields: doc.fields.iter().map(|(name, value)| (name.clone(), field(value))).collect(),
             unread: doc.unread.clone(),
-            opened_at: start,
-            updated_at: start,
-            resolved_at: None,
             due_at,
-            links: Vec::new(),
-            revision: Revision::default(),
+            ..Case::opened(CaseKey::new(doc.source.as_deref().unwrap_or("example"), "case"), start)
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::around::Around;
-use crate::case::{Case, CaseKey, FieldValue, Party, Priority, Revision, SeenMarks, Status};
+use crate::case::{Case, CaseKey, FieldValue, Party, Priority, Status};
 use crate::policy::Policy;
 use crate::sla::ClockReading;
-use crate::state::{CaseState, MarkMemory, Presence};
+use crate::state::CaseState;
 use crate::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::Timestamp;
 
@@ -36,53 +36,28 @@ fn party(name: &str) -> Option<Party> {
 
 fn case() -> Case {
     Case {
-        key: CaseKey::new("desk", "1"),
         number: "INC1".to_owned(),
         title: "Orders fail".to_owned(),
-        link: None,
         status: Status::Open,
         status_raw: "2".to_owned(),
         priority: Some(Priority(2)),
         priority_raw: "2 - High".to_owned(),
         customer: party("ACME"),
         tier: Some("gold".to_owned()),
-        contract: None,
-        requester: None,
         owner: party("Ada"),
         team: party("Network"),
-        product: None,
-        category: None,
-        channel: None,
         tags: vec!["vip".to_owned(), "eu".to_owned()],
         fields: [
             ("region".to_owned(), FieldValue::Text("north".to_owned())),
             ("seats".to_owned(), FieldValue::Number(40.0)),
         ]
         .into(),
-        unread: Vec::new(),
-        opened_at: at(0),
-        updated_at: at(0),
-        resolved_at: None,
-        due_at: None,
-        links: Vec::new(),
-        revision: Revision::default(),
+        ..Case::opened(CaseKey::new("desk", "1"), at(0))
     }
 }
 
 fn state(case: Case, events: Vec<TimelineEvent>) -> CaseState {
-    CaseState {
-        version: crate::state::STATE_VERSION,
-        case,
-        presence: Presence::Present,
-        events,
-        truncated: false,
-        marks: SeenMarks::default(),
-        flags: Vec::new(),
-        overrides: Vec::new(),
-        mark: MarkMemory::default(),
-        notes: Vec::new(),
-        policy: String::new(),
-    }
+    CaseState { events, ..CaseState::new(case) }
 }
 
 fn event(seconds: i64, actor: Actor, kind: EventKind) -> TimelineEvent {

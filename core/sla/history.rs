@@ -1,7 +1,7 @@
 //! A case and what happened to it as a JSON document: the input of `dutyd explain --timeline`.
 
-use crate::case::{Case, CaseKey, FieldValue, Party, Priority, Revision, SeenMarks, Status};
-use crate::state::{CaseState, MarkMemory, Presence, STATE_VERSION};
+use crate::case::{Case, CaseKey, FieldValue, Party, Priority, Status};
+use crate::state::CaseState;
 use crate::timeline::{self, Actor, EventKind, TimelineEvent};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -117,19 +117,7 @@ impl HistoryDoc {
                 kind,
             });
         }
-        let mut state = CaseState {
-            version: STATE_VERSION,
-            case,
-            presence: Presence::Present,
-            events: Vec::new(),
-            truncated: false,
-            marks: SeenMarks::default(),
-            flags: Vec::new(),
-            overrides: Vec::new(),
-            mark: MarkMemory::default(),
-            notes: Vec::new(),
-            policy: String::new(),
-        };
+        let mut state = CaseState::new(case);
         state.truncated = timeline::merge(&mut state.events, &events);
         Ok(state)
     }
@@ -141,16 +129,12 @@ impl HistoryCase {
             return Err("`priority` is 0; 1 is the most urgent".to_owned());
         }
         let party = |name: &Option<String>| name.as_deref().map(named);
+        let (source, number) = (self.source.as_deref(), self.number.as_deref());
+        let key = CaseKey::new(source.unwrap_or("timeline"), number.unwrap_or("case"));
         let status = self.status.unwrap_or(Status::New);
         let fields = self.fields.iter().map(|(name, value)| Ok((name.clone(), field_value(name, value)?)));
         Ok(Case {
-            key: CaseKey::new(
-                self.source.as_deref().unwrap_or("timeline"),
-                self.number.as_deref().unwrap_or("case"),
-            ),
-            number: self.number.clone().unwrap_or_else(|| "case".to_owned()),
             title: self.title.clone().unwrap_or_default(),
-            link: None,
             status,
             status_raw: status.word().to_owned(),
             priority: self.priority.map(Priority),
@@ -166,13 +150,8 @@ impl HistoryCase {
             channel: self.channel.clone(),
             tags: self.tags.clone(),
             fields: fields.collect::<Result<_, String>>()?,
-            unread: Vec::new(),
-            opened_at,
-            updated_at: opened_at,
-            resolved_at: None,
             due_at: self.due_at,
-            links: Vec::new(),
-            revision: Revision::default(),
+            ..Case::opened(key, opened_at)
         })
     }
 }

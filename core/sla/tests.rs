@@ -1,10 +1,10 @@
 //! Clocks against the vectors of other systems, against a naive oracle, and against mistakes in policies.
 
 use super::*;
-use crate::case::{Case, CaseKey, Party, Priority, Revision, Status};
+use crate::case::{Case, CaseKey, Party, Priority, Status};
 use crate::policy::{Policy, PolicyFile};
 use crate::problem::Problem;
-use crate::state::{CaseState, Presence, STATE_VERSION};
+use crate::state::CaseState;
 use crate::timeline::merge;
 use std::collections::BTreeMap;
 
@@ -97,46 +97,14 @@ fn case_of(lines: &[&str]) -> CaseState {
     let mut ordered = Vec::new();
     merge(&mut ordered, &events);
     let case = Case {
-        key: CaseKey::new("test", "1"),
-        number: "1".to_owned(),
-        title: String::new(),
-        link: None,
         status: now.0,
-        status_raw: String::new(),
         priority: now.1,
-        priority_raw: String::new(),
-        customer: None,
-        tier: None,
-        contract: None,
-        requester: None,
         owner: now.2,
         team: now.3,
-        product: None,
-        category: None,
-        channel: None,
-        tags: Vec::new(),
-        fields: BTreeMap::new(),
-        unread: Vec::new(),
-        opened_at,
         updated_at,
-        resolved_at: None,
-        due_at: None,
-        links: Vec::new(),
-        revision: Revision::default(),
+        ..Case::opened(CaseKey::new("test", "1"), opened_at)
     };
-    CaseState {
-        version: STATE_VERSION,
-        case,
-        presence: Presence::Present,
-        events: ordered,
-        truncated: false,
-        marks: Default::default(),
-        flags: Vec::new(),
-        overrides: Vec::new(),
-        mark: Default::default(),
-        notes: Vec::new(),
-        policy: String::new(),
-    }
+    CaseState { events: ordered, ..CaseState::new(case) }
 }
 
 fn read(policies: &PolicySet, state: &CaseState, clock: &str, now: &str) -> ClockReading {

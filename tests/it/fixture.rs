@@ -5,7 +5,6 @@ use dutyd::clock::{Clock, Wake, Woke};
 use dutyd_core::case::{Case, CaseChange, CaseKey, Party, Priority, Revision, SeenMarks, Status};
 use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 pub const SOURCE: &str = "desk";
@@ -26,32 +25,16 @@ pub fn key(id: &str) -> CaseKey {
 pub fn case(id: &str, version: i64) -> Case {
     let at = start() + minutes(version);
     Case {
-        key: key(id),
         number: format!("INC{id}"),
         title: format!("Case {id}"),
-        link: None,
         status: Status::Open,
         status_raw: "2".to_owned(),
         priority: Some(Priority(3)),
         priority_raw: "3".to_owned(),
         customer: Some(Party { id: "acme".to_owned(), name: "Acme".to_owned() }),
-        tier: None,
-        contract: None,
-        requester: None,
-        owner: None,
-        team: None,
-        product: None,
-        category: None,
-        channel: None,
-        tags: Vec::new(),
-        fields: BTreeMap::new(),
-        unread: Vec::new(),
-        opened_at: start(),
         updated_at: at,
-        resolved_at: None,
-        due_at: None,
-        links: Vec::new(),
         revision: Revision { at_ms: at.as_millisecond(), count: version.unsigned_abs() },
+        ..Case::opened(key(id), start())
     }
 }
 
