@@ -109,16 +109,8 @@ impl Zendesk {
         seen_at: Timestamp,
         read_at: Timestamp,
     ) -> Lens<'a> {
-        Lens {
-            source: &self.source,
-            origin: &self.origin,
-            config: &self.config,
-            fields: &bearings.fields,
-            directory,
-            own_id: bearings.own_id,
-            seen_at,
-            read_at,
-        }
+        let own_id = bearings.own_id;
+        Lens { own_id, read_at, ..self.lens_with(&bearings.fields, directory, seen_at) }
     }
 
     /// A look at recorded tickets, by fields that the documents name and under nobody's account.
@@ -128,10 +120,9 @@ impl Zendesk {
         directory: &'a Directory,
         now: Timestamp,
     ) -> Lens<'a> {
-        let (source, origin) = (&*self.source, &*self.origin);
         Lens {
-            source,
-            origin,
+            source: &self.source,
+            origin: &self.origin,
             config: &self.config,
             fields,
             directory,
@@ -450,9 +441,8 @@ impl Zendesk {
         if row.status == "closed" && !caught_up && !self.config.history_of_closed {
             let ticket: Ticket = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
             if !is_merged(&ticket) && self.in_scope(&ticket) {
-                let within = ticket.metric_set.as_ref().and_then(|set| set.solved_at);
-                let solved_at = within.or_else(|| solved.get(&row.id).copied().flatten());
-                return Ok((generated, Item::Change(Box::new(lens.snapshot(&ticket, solved_at)?))));
+                let snapshot = lens.snapshot(&ticket, ticket.solved_at(solved))?;
+                return Ok((generated, Item::Change(Box::new(snapshot))));
             }
         }
         // The export withholds the last minute, so the second of `generated_timestamp` is over.

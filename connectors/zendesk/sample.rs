@@ -78,8 +78,8 @@ fn bare_name(record: Option<&Value>) -> String {
 
 impl Pile {
     fn document(&mut self, value: Value) -> Taken {
-        if sample_event::is_event(&value) {
-            return self.event(&value);
+        if let Some(kind) = wire::event_of(&value) {
+            return self.event(kind, &value);
         }
         let named = wire::ticket_of(&value);
         let mut counts = Vec::new();
@@ -155,8 +155,7 @@ impl Pile {
         read
     }
 
-    fn event(&mut self, value: &Value) -> Taken {
-        let kind = value["type"].as_str().unwrap_or("").trim_start_matches("zen:event-type:").to_owned();
+    fn event(&mut self, kind: &str, value: &Value) -> Taken {
         let rings_for = wire::ticket_of(value);
         let taken = Taken {
             holds: format!("webhook {kind}"),
@@ -198,10 +197,8 @@ impl Pile {
             }
             match lens.change(ticket, &audits, false) {
                 Ok(mut change) => {
-                    let within = ticket.metric_set.as_ref().and_then(|set| set.solved_at);
-                    let solved_at = within.or_else(|| self.solved.get(id).copied().flatten());
-                    change.case.resolved_at =
-                        change.case.resolved_at.or(solved_at.filter(|_| !change.case.status.is_open()));
+                    let solved_at = ticket.solved_at(&self.solved).filter(|_| !change.case.status.is_open());
+                    change.case.resolved_at = change.case.resolved_at.or(solved_at);
                     self.out.changes.push(change);
                 }
                 Err(reason) => {

@@ -3,7 +3,7 @@
 //! Must not know: what tickets and audits mean.
 // Vendor: ids are text there and words are upper case, https://developer.zendesk.com/api-reference/webhooks/event-types/ticket-events/
 
-use super::wire::id_of;
+use super::wire::{event_of, id_of};
 use serde_json::{Value, json};
 
 /// Events that tell a field's value before and after, and the field.
@@ -14,11 +14,6 @@ const CHANGES: [(&str, &str); 5] = [
     ("group_assignment_changed", "group_id"),
     ("problem_link_changed", "problem_id"),
 ];
-
-/// Whether a document is a subscribed event in the vendor's envelope.
-pub fn is_event(value: &Value) -> bool {
-    value["type"].as_str().is_some_and(|kind| kind.starts_with("zen:event-type:"))
-}
 
 /// The snapshot that an event carries, with the keys and words of a ticket.
 pub fn ticket_of_event(value: &Value) -> Value {
@@ -35,7 +30,7 @@ pub fn ticket_of_event(value: &Value) -> Value {
 
 /// The audit of which an event tells. `None`: a kind that the timeline has no word for.
 pub fn audit_of_event(value: &Value) -> Option<Value> {
-    let kind = value["type"].as_str()?.strip_prefix("zen:event-type:ticket.")?;
+    let kind = event_of(value)?.strip_prefix("ticket.")?;
     let event = &value["event"];
     let change = |field: Value| {
         let (from, to) = (lower(&event["previous"]), lower(&event["current"]));

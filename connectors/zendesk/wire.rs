@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A page of the incremental cursor export. Tickets stay raw, so that one that cannot be read does not cost the page.
 #[derive(Deserialize)]
@@ -105,9 +105,8 @@ impl<'de> Deserialize<'de> for Stands {
 }
 
 /// The keys of a ticket that rules depend on.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 struct Keys {
     subject: Stands,
     priority: Stands,
@@ -141,6 +140,12 @@ impl Ticket {
         ];
         ticket.absent = named.into_iter().filter(|(_, stands)| !stands.0).map(|(name, _)| name).collect();
         Ok(ticket)
+    }
+
+    /// When it was solved: by the measures within it, or by those beside it.
+    pub fn solved_at(&self, beside: &HashMap<u64, Option<Timestamp>>) -> Option<Timestamp> {
+        let within = self.metric_set.as_ref().and_then(|set| set.solved_at);
+        within.or_else(|| beside.get(&self.id).copied().flatten())
     }
 
     /// The value of a custom field: `None` if the field is absent, which differs from being null.
@@ -425,13 +430,13 @@ pub fn ticket_of(value: &Value) -> Option<u64> {
     let ticket = |value: &Value| id_of(value).and_then(|id| u64::try_from(id).ok());
     if let Some(kind) = event_of(value) {
         let subject = || value["subject"].as_str()?.strip_prefix("zen:ticket:")?.parse().ok();
-        let about_ticket = kind.starts_with("zen:event-type:ticket.");
+        let about_ticket = kind.starts_with("ticket.");
         return about_ticket.then(|| ticket(&value["detail"]["id"]).or_else(subject)).flatten();
     }
     [&value["ticket_id"], &value["ticket"]["id"], &value["id"]].into_iter().find_map(ticket)
 }
 
-/// The type of a subscribed event; `None` for what an admin put into a trigger.
-fn event_of(value: &Value) -> Option<&str> {
-    value["type"].as_str().filter(|kind| kind.starts_with("zen:event-type:"))
+/// The type of a subscribed event, such as `ticket.status_changed`; `None` for what an admin put into a trigger.
+pub fn event_of(value: &Value) -> Option<&str> {
+    value["type"].as_str()?.strip_prefix("zen:event-type:")
 }
