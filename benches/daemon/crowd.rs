@@ -107,6 +107,7 @@ fn outcome(
         rank: 0,
         flags: Vec::new(),
         due_at: Some(due_at),
+        blind: false,
         refetch: false,
     })
 }

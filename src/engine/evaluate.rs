@@ -286,7 +286,8 @@ fn try_judge(bench: &Bench, due: &DueCase) -> Result<Judged, StoreError> {
     }
     let mut around = due.around.clone();
     around.blind_since = source.and_then(|source| source.blind_since(bench.now));
-    if let (Some(source), Some(_)) = (source, around.blind_since) {
+    let blind = source.filter(|_| around.blind_since.is_some());
+    if let Some(source) = blind {
         source.note_judged_blind();
     }
     let vendor_now = bench.now.saturating_add(offset).unwrap_or(bench.now);
@@ -298,7 +299,7 @@ fn try_judge(bench: &Bench, due: &DueCase) -> Result<Judged, StoreError> {
     }
     let sends = !outcome.actions.is_empty();
     let commit = commit_of(bench, due, source, before.as_ref(), outcome, offset, unreadable.is_some())?;
-    Ok((commit, sends.then(|| due.key.source.clone())))
+    Ok((OutcomeCommit { blind: blind.is_some(), ..commit }, sends.then(|| due.key.source.clone())))
 }
 
 fn commit_of(
@@ -373,6 +374,7 @@ fn blank(due: &DueCase) -> OutcomeCommit {
         flags: Vec::new(),
         groups: Vec::new(),
         due_at: None,
+        blind: false,
         refetch: false,
     }
 }

@@ -120,7 +120,8 @@ pub trait Store: Send + Sync {
     async fn has_notice(&self, channel: &str, key: &str) -> Result<bool>;
 
     /// The policy changed: every open case becomes due, in slices, nearest deadline first. `epoch` names the policy;
-    /// asking twice for the same one does nothing, unless a reason follows it: `policy+reason`.
+    /// asking twice for the same one does nothing, unless a reason follows it, `policy+reason`, or cases were judged blind
+    /// since.
     async fn wake_all(&self, epoch: &str, now: Timestamp) -> Result<()>;
 
     /// How the vendors' clocks stand to ours, by which what is due was derived: if it is not as noted before, every open

@@ -170,6 +170,9 @@ pub struct OutcomeCommit {
     /// What the case adds to the facts of its groups.
     pub groups: Vec<(Group, Contribution)>,
     pub due_at: Option<Timestamp>,
+    /// It was judged while its source could not be seen: every open case is judged again when the source is, also if the
+    /// daemon ends before.
+    pub blind: bool,
     /// The stored state could not be read: fetch the case again.
     pub refetch: bool,
 }

@@ -123,6 +123,7 @@ pub fn outcome(due: &DueCase) -> OutcomeCommit {
         flags: Vec::new(),
         groups: Vec::new(),
         due_at: None,
+        blind: false,
         refetch: false,
     }
 }

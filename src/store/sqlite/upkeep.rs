@@ -55,6 +55,8 @@ pub fn distrust(db: &Connection, now: Timestamp) -> Result<()> {
 /// last row it met.
 pub const EPOCH: &str = "policy";
 const WALK: &str = "policy_walk";
+/// Whether cases were judged of a source that could not be seen, since they were last made due.
+const BLIND: &str = "judged_blind";
 /// How the vendors' clocks stood to ours when what is due was derived.
 const CLOCKS: &str = "clocks";
 
@@ -91,14 +93,26 @@ impl Walk {
 
 pub fn wake_all(db: &Connection, epoch: &str, now: Timestamp) -> Result<()> {
     let (policy, again) = epoch.split_once('+').map_or((epoch, false), |(policy, _)| (policy, true));
-    if !again && meta(db, EPOCH)?.as_deref() == Some(policy) {
+    let same = meta(db, EPOCH)?.as_deref() == Some(policy);
+    if same && !again && !is_judged_blind(db)? {
         return Ok(());
     }
-    if !again {
+    if !same {
         audit::note_policy(db, policy, now)?;
     }
     set_meta(db, EPOCH, policy)?;
+    set_meta(db, BLIND, "")?;
     walk_again(db, now)
+}
+
+/// Invariant: what was judged blind is judged again, though the daemon ends before the source is seen
+/// (`sim::reproductions::a_death_before_what_was_judged_blind_is_judged_again`).
+pub fn note_blind(db: &Connection) -> Result<()> {
+    if is_judged_blind(db)? { Ok(()) } else { set_meta(db, BLIND, "yes") }
+}
+
+fn is_judged_blind(db: &Connection) -> Result<bool> {
+    Ok(meta(db, BLIND)?.is_some_and(|said| !said.is_empty()))
 }
 
 fn walk_again(db: &Connection, now: Timestamp) -> Result<()> {

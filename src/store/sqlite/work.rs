@@ -141,6 +141,9 @@ pub fn commit_outcomes(
         committed += usize::from(commit_one(db, outcome, &mut ledger, now)?);
     }
     ledger.settle(db, now)?;
+    if outcomes.iter().any(|prepared| prepared.outcome.blind) {
+        upkeep::note_blind(db)?;
+    }
     Ok(committed)
 }
 

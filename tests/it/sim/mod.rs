@@ -107,7 +107,8 @@ fn survey(lists: u64, from: u64, twice: bool, drawn: impl Fn(u64) -> List + Sync
                         ran.tally.add(what, count as u64);
                     }
                     wire::lock(&tally).merge(ran.tally);
-                    if !broken.is_empty() {
+                    if let Some(first) = broken.first() {
+                        println!("seed {seed}: {first}");
                         wire::lock(&failed).insert(seed, broken);
                     }
                 }
@@ -117,9 +118,6 @@ fn survey(lists: u64, from: u64, twice: bool, drawn: impl Fn(u64) -> List + Sync
     let tally = tally.into_inner().expect("no thread panicked");
     println!("{lists} lists from seed {from}: {tally}");
     let failed = failed.into_inner().expect("no thread panicked");
-    for (seed, broken) in &failed {
-        println!("seed {seed}: {}", broken.first().map_or("", String::as_str));
-    }
     if let Some((seed, broken)) = failed.iter().next() {
         let list = shrink::shrink(&drawn(*seed));
         let (shown, ran) = failure(&list);

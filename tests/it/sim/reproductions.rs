@@ -136,3 +136,14 @@ fn a_write_that_lands_after_the_database_was_lost_doubles_no_note() {
         );
     }
 }
+
+#[test]
+fn a_death_before_what_was_judged_blind_is_judged_again() {
+    let ops = [
+        Op::Pass { seconds: 3_391 },
+        Op::Freeze { seconds: 3_000_000 },
+        Op::CrashAt { source: 0, which: Which::Any, after: true, skip: 2 },
+        Op::Pass { seconds: 14_198 },
+    ];
+    holds(3748, &[0, 2, 4], &ops);
+}

@@ -60,8 +60,13 @@ pub async fn judge(simulation: &mut Simulation) -> BTreeMap<&'static str, usize>
     }
     let policies = simulation.policies.clone();
     fresh.iter_mut().for_each(|change| policies.current.lexicon.distill(change));
-    let oracle = Oracle::consult(&policies, fresh.iter().map(unmarked).collect(), now);
-    let untouched_by_us = Oracle::consult(&policies, fresh.iter().map(without_ours).collect(), now);
+    let memory = memory(simulation).await;
+    let living: BTreeSet<&CaseKey> = fresh.iter().map(|change| &change.case.key).collect();
+    let gone_unseen: Vec<CaseChange> =
+        memory.values().filter(|state| is_gone_unseen(state, &living)).map(remembered).collect();
+    let told = || fresh.iter().chain(&gone_unseen);
+    let oracle = Oracle::consult(&policies, told().map(unmarked).collect(), now);
+    let untouched_by_us = Oracle::consult(&policies, told().map(without_ours).collect(), now);
     if open(&oracle) != open(&untouched_by_us) {
         simulation.breaks(format_args!(
             "events of our own move clocks: {:?}, without them {:?}",
@@ -69,20 +74,14 @@ pub async fn judge(simulation: &mut Simulation) -> BTreeMap<&'static str, usize>
             open(&untouched_by_us)
         ));
     }
-    let memory = memory(simulation).await;
     for change in &fresh {
         is_remembered(simulation, change, memory.get(&change.case.key), &oracle);
     }
-    let living: BTreeSet<&CaseKey> = fresh.iter().map(|change| &change.case.key).collect();
-    for (key, state) in &memory {
-        if !living.contains(key) && state.presence == Presence::Present {
-            match key.source.as_str() {
-                // Only the webhook tells of a deletion there; where it is lost, the weekly census does.
-                "jira" | "jira_dc" | "servicenow" => {
-                    *residuals.entry("deletions never told").or_default() += 1
-                }
-                _ => simulation.breaks(format_args!("{key} is gone and still remembered")),
-            }
+    for change in &gone_unseen {
+        match change.case.key.source.as_str() {
+            // Only the webhook tells of a deletion there; where it is lost, the weekly census does.
+            "jira" | "jira_dc" | "servicenow" => *residuals.entry("deletions never told").or_default() += 1,
+            _ => simulation.breaks(format_args!("{} is gone and still remembered", change.case.key)),
         }
     }
     for source in 0..simulation.desks.len() {
@@ -90,6 +89,21 @@ pub async fn judge(simulation: &mut Simulation) -> BTreeMap<&'static str, usize>
     }
     nothing_is_parked(simulation, &fresh).await;
     residuals
+}
+
+fn is_gone_unseen(state: &CaseState, living: &BTreeSet<&CaseKey>) -> bool {
+    state.presence == Presence::Present && !living.contains(&state.case.key)
+}
+
+/// A case that nobody told is gone counts on in the facts around others.
+fn remembered(state: &CaseState) -> CaseChange {
+    CaseChange {
+        case: state.case.clone(),
+        events: state.events.clone(),
+        marks: state.marks.clone(),
+        events_complete: !state.truncated,
+        texts: Vec::new(),
+    }
 }
 
 fn open(oracle: &Oracle) -> BTreeMap<CaseKey, BTreeMap<String, Severity>> {

@@ -12,7 +12,7 @@ use dutyd_connectors::{
     Profile, Response,
 };
 use dutyd_core::action::{Action, Receipt, Slot};
-use dutyd_core::case::CaseKey;
+use dutyd_core::case::{CaseChange, CaseKey};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -27,6 +27,8 @@ struct Open {
     /// It was sent and not answered.
     silent: bool,
     asked: bool,
+    /// The database that knew of it is lost.
+    forgotten: bool,
 }
 
 /// What is remembered of all lives.
@@ -66,7 +68,10 @@ impl Ledger {
 
     /// A lost database cannot know of attempts. Marks may be set again; of notes it must ask.
     pub fn forget_marks(&self) {
-        lock(&self.open).retain(|slot, _| slot.contains("note:"));
+        let mut open = lock(&self.open);
+        open.retain(|slot, _| slot.contains("note:"));
+        open.values_mut().for_each(|open| open.forgotten = true);
+        drop(open);
         lock(&self.gone).clear();
     }
 
@@ -87,7 +92,8 @@ impl Ledger {
             effects.push(now);
         }
         let slot = Self::slot(action);
-        let before = lock(&self.open).insert(slot.clone(), Open { at: now, silent: true, asked: false });
+        let before = lock(&self.open)
+            .insert(slot.clone(), Open { at: now, silent: true, asked: false, forgotten: false });
         match before {
             Some(Open { asked: false, .. }) => {
                 self.breaks(now, format_args!("{slot}: written again without asking"));
@@ -107,6 +113,15 @@ impl Ledger {
                 open.entry(slot).and_modify(|open| open.silent = false);
             }
             _ => drop(open.remove(&slot)),
+        }
+    }
+
+    /// Whoever cannot know of an attempt asks by reading the record with all its notes, once it can no longer land.
+    fn read(&self, change: &CaseChange, now: Timestamp) {
+        let of_case = format!("{} ", change.case.key);
+        for (_, open) in lock(&self.open).iter_mut().filter(|(slot, _)| slot.starts_with(&of_case)) {
+            let landed = now.duration_since(open.at) >= QUIET;
+            open.asked |= open.forgotten && landed && change.marks.notes_complete;
         }
     }
 
@@ -166,6 +181,11 @@ impl Connector for Watched {
 
     async fn fetch(&self, cx: &Ctx<'_>, cases: &[CaseKey]) -> Result<Vec<Fetched>, ConnectorError> {
         let fetched = self.inner.fetch(cx, cases).await;
+        for one in fetched.iter().flatten() {
+            if let Fetched::Case(change) = one {
+                self.ledger.read(change, self.clock.vendor_now());
+            }
+        }
         let said = told(&fetched, |fetched| {
             let words = fetched.iter().map(|one| match one {
                 Fetched::Case(change) => format!("{} {:?}", change.case.key, change.case.revision),

@@ -61,6 +61,7 @@ pub struct Line {
 #[derive(Default)]
 struct Plight {
     slow: SignedDuration,
+    slowest: SignedDuration,
     death: Option<Death>,
     land_late: Option<SignedDuration>,
     unsure: Option<Unsure>,
@@ -74,7 +75,13 @@ impl Line {
     }
 
     pub fn slow(&self, by: SignedDuration) {
-        lock(&self.state).slow = by;
+        let mut state = lock(&self.state);
+        (state.slow, state.slowest) = (by, state.slowest.max(by));
+    }
+
+    /// The longest that an answer ever took: so well can the vendor's clock be known, its `Date` being of some instant of it.
+    pub fn slowest(&self) -> SignedDuration {
+        lock(&self.state).slowest
     }
 
     pub fn die_at(&self, death: Option<Death>) {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Rounds of all units in which the engine must come to rest.
 const ROUNDS_MAX: usize = 300;
-/// A vendor's clock is known to two seconds, and is told in whole ones.
+/// A vendor's clock is known to two seconds, and is told in whole ones; not so well while its answers are slow.
 const EARLY_MAX: SignedDuration = SignedDuration::from_secs(3);
 
 impl Simulation {
@@ -103,7 +103,8 @@ impl Simulation {
                 if gone.contains(&row.key) && decision.kind == DecisionKind::Raise {
                     self.ledger.breaks(now, format_args!("{} {rule} is raised, known to be gone", row.key));
                 }
-                if at > now + EARLY_MAX {
+                let desk = self.desks.iter().find(|desk| desk.name == row.key.source);
+                if at > now + EARLY_MAX + desk.map_or(SignedDuration::ZERO, |desk| desk.line.slowest()) {
                     self.ledger.breaks(now, format_args!("{} {rule} was decided early, as of {at}", row.key));
                 }
             }
