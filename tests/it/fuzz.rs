@@ -4,7 +4,7 @@
 //! Goal G17 (malformed inputs), G10 (pages without end), G18 and G19 (one bad record, drifted schemas), G20 (headers).
 //! Ordinary: `cargo test --test it fuzz::`. Long: `DUTYD_FUZZ=20000 cargo test --release --test it fuzz:: -- --test-threads 1
 //! --nocapture`, which counts tries per target, prints the slowest one and the peak memory, and fails when one takes more
-//! than a second or memory passes 512 MiB. `DUTYD_FUZZ_SEED` begins elsewhere.
+//! than a second or memory passes 256 MiB. `DUTYD_FUZZ_SEED` begins elsewhere.
 //!
 //! The seeds are the corpus: the same number breaks the same input on every machine. What was found is kept as a test of its
 //! own beside the target.

@@ -18,11 +18,14 @@ use dutyd_core::action::{Action, Severity};
 use dutyd_core::case::CaseKey;
 use jiff::SignedDuration;
 use serde_json::Value;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Requests of one call, at most. The longest honest one reads the children of a batch to their last page.
 const REQUESTS_MAX: usize = 1_000;
+/// A sandbox remembers what it was asked and told: after so many tries a new one takes its place.
+pub const TRIES_PER_WORLD: u64 = 2_000;
 const STATUSES: [u16; 24] = [
     100, 200, 200, 200, 201, 202, 204, 206, 301, 302, 304, 400, 401, 403, 404, 409, 410, 413, 414, 429, 500,
     502, 503, 599,
@@ -167,14 +170,30 @@ fn judge(error: &ConnectorError) {
     assert!(said.len() < 20_000, "an error of {} bytes", said.len());
 }
 
-async fn converse(subject: &'static Subject, ordinary: u64) {
+/// A sandbox with a dozen cases, all of them to be seen.
+pub async fn small(subject: &'static Subject) -> World {
     let world = World::new(subject, &Setting { cases: 12, ..Setting::new(false) }).await;
     world.pass_the_lag().await;
+    world
+}
+
+async fn converse(subject: &'static Subject, ordinary: u64) {
+    let (mut watch, tries) = (Stopwatch::new(subject.vendor), tries(ordinary));
+    let (mut requests, mut errors) = (0, 0);
+    for first in (0..tries).step_by(TRIES_PER_WORLD as usize) {
+        let came = talk(subject, first..tries.min(first + TRIES_PER_WORLD), &mut watch).await;
+        (requests, errors) = (requests + came.0, errors + came.1);
+    }
+    watch.tell(&format!("{requests} requests, {errors} calls failed"));
+}
+
+/// These tries with a sandbox of their own: how many requests it took, and how many calls failed.
+async fn talk(subject: &'static Subject, tries: Range<u64>, watch: &mut Stopwatch) -> (usize, u64) {
+    let world = small(subject).await;
     let keys: Vec<CaseKey> =
         (subject.titles)(&world.history()).into_keys().map(|id| CaseKey::new(SOURCE, id)).collect();
     let (mut cursor, mut requests, mut errors): (Option<Cursor>, usize, u64) = (None, 0, 0);
-    let mut watch = Stopwatch::new(subject.vendor);
-    for nth in 0..tries(ordinary) {
+    for nth in tries {
         let mut dice = Dice::new(seed() * 1_000_000 + nth);
         let http = Broken {
             subject,
@@ -228,7 +247,7 @@ async fn converse(subject: &'static Subject, ordinary: u64) {
             world.pass(90).await;
         }
     }
-    watch.tell(&format!("{requests} requests, {errors} calls failed"));
+    (requests, errors)
 }
 
 /// G17

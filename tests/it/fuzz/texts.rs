@@ -4,11 +4,11 @@
 //! Goals G17 and G33: `cargo test --test it fuzz::texts`.
 
 use super::dice::Dice;
+use super::pages::{TRIES_PER_WORLD, small};
 use super::{Stopwatch, mutate, seed, tries};
 use crate::contract::jira_sites::{CLOUD, DATA_CENTER};
 use crate::contract::salesforce_org::SALESFORCE;
 use crate::contract::subject::{SERVICENOW, ZENDESK};
-use crate::contract::world::{Setting, World};
 use dutyd::config::{DEFAULTS, Document, Place, Settings, Source, shipped, shipped_settings};
 use dutyd_connectors::Cursor;
 use dutyd_core::policy::{Policy, PolicyFile};
@@ -215,8 +215,7 @@ fn a_calendar_of_very_many_recurrences_is_refused_before_they_are_expanded() {
 #[tokio::test]
 async fn a_damaged_cursor_is_followed_or_begun_anew() {
     for subject in [&SERVICENOW, &ZENDESK, &CLOUD, &DATA_CENTER, &SALESFORCE] {
-        let world = World::new(subject, &Setting { cases: 12, ..Setting::new(false) }).await;
-        world.pass_the_lag().await;
+        let mut world = small(subject).await;
         let mut cursors = Vec::new();
         let mut from = None;
         for _ in 0..4 {
@@ -232,6 +231,9 @@ async fn a_damaged_cursor_is_followed_or_begun_anew() {
                 Ok(document) if !dice.one_in(3) => mutate::json(&mut dice, &document, &[]),
                 _ => mutate::text(&mut dice, &body),
             };
+            if nth > 0 && nth % TRIES_PER_WORLD == 0 {
+                world = small(subject).await;
+            }
             watch.start(nth);
             let _ = world.connector.pull(&world.cx(), Some(&Cursor { version, body })).await;
             watch.stop();
