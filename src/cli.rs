@@ -21,7 +21,6 @@ mod show;
 mod show_backtest;
 mod show_explain;
 mod show_plan;
-#[cfg(feature = "demo")]
 mod sla;
 pub mod words;
 
@@ -155,7 +154,6 @@ pub enum Command {
         question: calendar::Question,
     },
     /// Compare our SLA clocks with a log whose verdicts are known.
-    #[cfg(feature = "demo")]
     Sla {
         #[command(subcommand)]
         question: sla::Question,
@@ -200,7 +198,6 @@ pub fn run(cli: Cli) -> Exit {
         Command::Sample { system, files } => sample::run(&place, system, files, cli.format),
         Command::Calendar { question } => calendar::run(&place, question, cli.format),
         Command::Explain(explain) => clocks::run(&place, explain, cli.format),
-        #[cfg(feature = "demo")]
         Command::Sla { question } => sla::run(question, cli.format),
         Command::Backtest(asked) => backtest::run(&place, asked, cli.format),
         Command::Schema { of } => print_json(&crate::config::schema(*of)),

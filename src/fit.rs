@@ -65,8 +65,8 @@ pub struct OfPriority {
 
 /// Reads a log, fits and judges.
 pub fn run(path: &Path, split: Timestamp) -> Result<Fit, String> {
-    let replay = dutyd_sandbox::log::read(path).map_err(|error| format!("{error:#}"))?;
-    let (cases, unresolved) = log::ended(replay)?;
+    let recorded = dutyd_incident_log::read(path).map_err(|error| format!("{error:#}"))?;
+    let (cases, unresolved) = log::ended(recorded)?;
     fit(&cases, unresolved, split)
 }
 

@@ -15,7 +15,6 @@ pub mod engine;
 #[cfg(test)]
 #[path = "../tests/it/reliability/figure.rs"]
 mod figure;
-#[cfg(feature = "demo")]
 pub mod fit;
 pub mod health;
 pub mod http;

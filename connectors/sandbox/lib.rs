@@ -1,5 +1,5 @@
 //! Local servers of the vendors' APIs, hostile by default and seeded, made to be used by strangers.
-//! Written from vendor documents; imports none of dutyd's crates and knows nothing of dutyd.
+//! Written from vendor documents; knows nothing of dutyd, and of its crates imports the reader of recorded logs alone.
 //!
 //! `Sandbox::start` serves on loopback; `Sandbox::build` makes the same world without sockets, whose
 //! `router` can be called in-process. Several live side by side: there is no global state.
@@ -17,7 +17,7 @@ pub mod hooks;
 pub mod jira;
 pub mod journal;
 pub mod life;
-pub mod log;
+mod log;
 mod phrases;
 pub mod post;
 pub mod route;
@@ -41,6 +41,7 @@ use crate::stepper::{Life, Pace, Stepper};
 use crate::vendor::{Stage, Vendor};
 use crate::world::Script;
 use axum::Router;
+use dutyd_incident_log::LogEnd;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use std::net::SocketAddr;
@@ -121,7 +122,7 @@ pub struct Inner {
     base_urls: OnceLock<Vec<String>>,
     control_url: OnceLock<String>,
     /// What the replayed log says of each incident in the end.
-    pub log_ends: Vec<log::LogEnd>,
+    pub log_ends: Vec<LogEnd>,
     started_at: Timestamp,
 }
 
@@ -134,9 +135,9 @@ pub struct Sandbox {
 impl Sandbox {
     /// The world with its past, without sockets.
     pub async fn build(options: &Options) -> anyhow::Result<Sandbox> {
-        let replay = options.log.as_deref().map(log::read).transpose()?;
-        let clock = Arc::new(match (&replay, options.stepped_from) {
-            (Some(replay), _) => Clock::stepped(replay.begins_at),
+        let recorded = options.log.as_deref().map(dutyd_incident_log::read).transpose()?;
+        let clock = Arc::new(match (&recorded, options.stepped_from) {
+            (Some(log), _) => Clock::stepped(log.begins_at),
             (None, Some(from)) => Clock::stepped(past(from, options.past_days)),
             (None, None) => Clock::wall(),
         });
@@ -157,8 +158,8 @@ impl Sandbox {
             vendor.switch(switch, value).map_err(anyhow::Error::msg)?;
         }
         let names = vendors.iter().map(|vendor| vendor.name()).collect();
-        let (script, log_ends): (Box<dyn Script>, _) = match replay {
-            Some(replay) => (Box::new(replay.script), replay.ends),
+        let (script, log_ends): (Box<dyn Script>, _) = match recorded {
+            Some(log) => (Box::new(log::script(log.rows)), log.ends),
             None => (Box::new(life::Generator::new(&stage.cast, options, names, began_at)), Vec::new()),
         };
         let stepper = Stepper {

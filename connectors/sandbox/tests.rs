@@ -4,7 +4,7 @@
 use crate::faults::{Fault, Faults, Match, Order, Seen, When};
 use crate::hooks::Knobs;
 use crate::route::{json, router};
-use crate::{Options, Sandbox, log};
+use crate::{Options, Sandbox};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -301,11 +301,11 @@ async fn a_log_is_replayed_without_showing_the_end_before_it_comes() {
 
 #[test]
 fn a_log_tells_how_each_incident_ended() {
-    let replay = log::parse(LOG.as_bytes()).unwrap();
+    let log = dutyd_incident_log::parse(LOG.as_bytes()).unwrap();
     let ends: Vec<_> =
-        replay.ends.iter().map(|end| (end.number.as_str(), end.made_sla, end.resolved_at)).collect();
+        log.ends.iter().map(|end| (end.number.as_str(), end.made_sla, end.resolved_at)).collect();
     assert_eq!(ends, [("INC1", true, None), ("INC2", false, "2016-03-05T12:00:00Z".parse().ok())]);
-    assert!(log::parse(&b"number,sys_updated_at\nINC1,yesterday\n"[..]).is_err());
+    assert!(dutyd_incident_log::parse(&b"number,sys_updated_at\nINC1,yesterday\n"[..]).is_err());
 }
 
 #[tokio::test]

@@ -8,8 +8,7 @@ use dutyd_core::case::Status;
 use dutyd_core::sla::history::{HistoryCase, HistoryDoc, HistoryEvent, What};
 use dutyd_core::state::CaseState;
 use dutyd_core::timeline::EventKind;
-use dutyd_sandbox::log::Replay;
-use dutyd_sandbox::world::{self, Script};
+use dutyd_incident_log::Log;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -25,16 +24,14 @@ pub struct Ended {
 }
 
 /// All cases of a log that are done at its end, in order of their first row; and how many are not.
-pub fn ended(mut replay: Replay) -> Result<(Vec<Ended>, usize), String> {
+pub fn ended(log: Log) -> Result<(Vec<Ended>, usize), String> {
     let mut told: HashMap<String, Telling> = HashMap::new();
-    while let Some(happening) = replay.script.pop() {
-        if let world::What::Logged(row) = happening.what {
-            told.entry(row.number).or_default().row(happening.at, row.fields);
-        }
+    for row in log.rows {
+        told.entry(row.number).or_default().row(row.at, row.fields);
     }
     let mut all = Vec::with_capacity(told.len());
-    let cases = replay.ends.len();
-    for end in replay.ends {
+    let cases = log.ends.len();
+    for end in log.ends {
         let Some(telling) = told.remove(&end.number) else { continue };
         let doc = telling.document(&end.number, end.opened_at);
         let state = doc.state().map_err(|error| format!("{}: {error}", end.number))?;

@@ -35,7 +35,7 @@ fn log() -> String {
 }
 
 fn fitted(text: &str, split: &str) -> Result<Fit, String> {
-    let (cases, unresolved) = log::ended(dutyd_sandbox::log::parse(text.as_bytes()).unwrap())?;
+    let (cases, unresolved) = log::ended(dutyd_incident_log::parse(text.as_bytes()).unwrap())?;
     fit(&cases, unresolved, split.parse().unwrap())
 }
 

@@ -89,7 +89,7 @@ fn the_real_log_is_read_to_its_last_row_where_it_is_there() {
         println!("not run: log absent");
         return;
     }
-    let replay = dutyd_sandbox::log::read(&log).expect("the log can be read");
-    assert_eq!(replay.ends.len(), 24_918);
-    assert!(replay.ends.iter().any(|end| !end.made_sla) && replay.ends.iter().any(|end| end.made_sla));
+    let log = dutyd_incident_log::read(&log).expect("the log can be read");
+    assert_eq!(log.ends.len(), 24_918);
+    assert!(log.ends.iter().any(|end| !end.made_sla) && log.ends.iter().any(|end| end.made_sla));
 }
