@@ -15,7 +15,6 @@ use dutyd_core::decide::{decide, groups};
 use dutyd_core::policy::{Policy, PolicySet};
 use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const PAGE: usize = 1_000;
@@ -121,7 +120,6 @@ fn change(nth: usize, version: u64, opened_at: Option<Timestamp>, now: Timestamp
         Some(Party { id: format!("{kind}{one}"), name: format!("{kind} number {one}") })
     };
     let case = Case {
-        key: CaseKey::new("servicenow", id.clone()),
         number: format!("INC{nth:07}"),
         title: "The printer on the third floor does not answer any more".to_owned(),
         link: Some(format!("https://example.service-now.com/incident.do?sys_id={id}")),
@@ -130,23 +128,12 @@ fn change(nth: usize, version: u64, opened_at: Option<Timestamp>, now: Timestamp
         priority: Some(Priority(3)),
         priority_raw: "3".to_owned(),
         customer: party("customer", 5_000),
-        tier: None,
-        contract: None,
         requester: party("user", 20_000),
         owner: party("agent", 2_000),
         team: party("team", 50),
-        product: None,
         category: Some("incident".to_owned()),
-        channel: None,
-        tags: Vec::new(),
-        fields: BTreeMap::new(),
-        unread: Vec::new(),
-        opened_at: at,
-        updated_at: at,
-        resolved_at: None,
-        due_at: None,
-        links: Vec::new(),
         revision: Revision { at_ms: at.as_millisecond(), count: version },
+        ..Case::opened(CaseKey::new("servicenow", id.clone()), at)
     };
     let event = |turn: i64| TimelineEvent {
         id: format!("{id}-{turn}"),
