@@ -32,7 +32,9 @@ pub enum FieldKind {
 
 /// An address without anything that could lead a request astray. `origin_only`: without a path, too.
 pub fn address(key: &str, text: &str, origin_only: bool, example: &str) -> Result<Url, BuildError> {
-    let address = Url::parse(text).map_err(|error| BuildError::invalid(key, error.to_string()))?;
+    let address = Url::parse(text).map_err(|error| {
+        BuildError::invalid(key, format!("is no address ({error}); write one like {example}"))
+    })?;
     let bare = address.query().is_none() && address.fragment().is_none();
     let anonymous = address.username().is_empty() && address.password().is_none();
     if address.host_str().is_some() && bare && anonymous && (!origin_only || address.path() == "/") {

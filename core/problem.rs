@@ -28,13 +28,31 @@ impl Problem {
         let line = before.iter().filter(|byte| **byte == b'\n').count() as u32 + 1;
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         let column = String::from_utf8_lossy(&before[start..]).chars().count() as u32 + 1;
-        Self { file: file.to_owned(), line, column, message: message.into(), remedy: remedy.into() }
+        Self::new(file, (line, column), message.into(), remedy.into())
     }
 
     /// A problem of a file as a whole.
     pub fn of_file(file: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), line: 0, column: 0, message: message.into(), remedy: remedy.into() }
+        Self::new(file, (0, 0), message.into(), remedy.into())
     }
+
+    fn new(file: &str, (line, column): (u32, u32), message: String, remedy: String) -> Self {
+        Self { file: file.to_owned(), line, column, message: shortened(message), remedy }
+    }
+}
+
+/// The longest word of a message; a value pasted into the wrong place can be very long.
+const WORD_MAX: usize = 120;
+
+fn shortened(message: String) -> String {
+    if message.split(' ').all(|word| word.len() <= WORD_MAX) {
+        return message;
+    }
+    let short = |word: &str| match word.char_indices().nth(WORD_MAX / 2) {
+        Some((end, _)) if word.len() > WORD_MAX => format!("{}…", &word[..end]),
+        _ => word.to_owned(),
+    };
+    message.split(' ').map(short).collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Display for Problem {

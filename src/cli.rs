@@ -12,6 +12,7 @@ mod clocks_drawn;
 #[cfg(feature = "demo")]
 mod demo;
 mod log;
+mod moment;
 mod notify;
 mod outcome;
 mod run;
@@ -85,7 +86,7 @@ pub enum Command {
     },
     /// Say what every rule says about a case and why, what would change it, and what stands on the record.
     Explain(clocks::Explain),
-    /// Refused writes and records that could not be read.
+    /// Writes that the vendor refused, records that could not be read, and messages that nobody got.
     Parked {
         #[command(subcommand)]
         what: Parked,
@@ -109,11 +110,20 @@ pub enum Command {
         what: notify::Notify,
     },
     /// Stop reading from and writing to a source.
-    Pause { source: String },
+    Pause {
+        /// Its name, as `dutyd status` shows it.
+        source: String,
+    },
     /// Let a paused source go on.
-    Resume { source: String },
+    Resume {
+        /// Its name, as `dutyd status` shows it.
+        source: String,
+    },
     /// Take every mark of ours off the records of a source. Notes stay.
-    Unmark { source: String },
+    Unmark {
+        /// Its name, as `dutyd status` shows it.
+        source: String,
+    },
     /// Say which open cases would gain, lose or change a flag under the policy on disk, by rule. Changes nothing.
     Plan,
     /// Judge a policy on the kept past, by what was known then: flags, per day, lead time, precision and recall of each rule,
@@ -134,7 +144,7 @@ pub enum Command {
     },
     /// Print what an administrator creates in a vendor's system: account, fields, webhook.
     Setup {
-        /// `servicenow`, …, or the name of a configured source.
+        /// `servicenow`, `jira`, `zendesk`, `salesforce`, or the name of a configured source.
         system: String,
         /// Where the vendor reaches this machine's webhooks.
         #[arg(long, value_name = "URL", default_value = "https://dutyd.example.com")]
@@ -142,7 +152,7 @@ pub enum Command {
     },
     /// Show how recorded answers and webhook bodies are understood, without asking the vendor anything.
     Sample {
-        /// `servicenow`, …, or the name of a configured source.
+        /// `servicenow`, `jira`, `zendesk`, `salesforce`, or the name of a configured source.
         system: String,
         /// Files with JSON, read together: those that name people, fields or histories serve the others. `-`: stdin.
         #[arg(required = true)]
@@ -159,14 +169,21 @@ pub enum Command {
         question: sla::Question,
     },
     /// Print the JSON Schema of a kind of file.
-    Schema { of: SchemaOf },
+    Schema {
+        /// Of which.
+        of: SchemaOf,
+    },
     /// See dutyd at work: the real daemon against local servers that behave like the vendors.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Arguments),
     /// Print a completion script for a shell.
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// Of which shell.
+        shell: clap_complete::Shell,
+    },
     /// Print the manual page, or write the pages of all commands into a directory.
     Man {
+        /// An existing directory; without it the main page is printed.
         #[arg(value_name = "DIR")]
         into: Option<PathBuf>,
     },
@@ -183,7 +200,10 @@ pub enum Parked {
         id: Option<String>,
     },
     /// Give one up.
-    Drop { id: String },
+    Drop {
+        /// As shown by `parked list`.
+        id: String,
+    },
 }
 
 /// Runs a command to its end.
@@ -258,5 +278,27 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<Exit, Failure> {
             Err(Failure::io(format!("cannot write to stdout: {error}")))
         }
         _ => Ok(Exit::Done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn silent(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        let path = format!("{path} {}", command.get_name());
+        let arguments = command.get_arguments().filter(|argument| argument.get_help().is_none());
+        found.extend(arguments.map(|argument| format!("{path}: {}", argument.get_id())));
+        if command.get_about().is_none() {
+            found.push(path.clone());
+        }
+        command.get_subcommands().for_each(|inner| silent(inner, &path, found));
+    }
+
+    #[test]
+    fn every_command_and_argument_says_what_it_is_for() {
+        let mut found = Vec::new();
+        silent(&Cli::command(), "", &mut found);
+        assert!(found.is_empty(), "{found:#?}");
     }
 }

@@ -10,6 +10,7 @@ mod secret;
 mod settings;
 pub mod shipped;
 mod source;
+mod written;
 
 pub use read::Document;
 pub use schema::{SchemaOf, schema};
@@ -82,7 +83,7 @@ pub fn settings(dir: &Path) -> Result<Settings, Vec<Problem>> {
         let remedy = "create it, or name another with --config";
         return Err(vec![Problem::of_file(&dir.display().to_string(), "there is no such directory", remedy)]);
     }
-    if !path.exists() {
+    if is_absent(&path) {
         return Ok(shipped_settings());
     }
     let text = read_text(&path).map_err(|problem| vec![problem])?;
@@ -101,7 +102,7 @@ pub fn shipped_settings() -> Settings {
 /// The policy files of a configuration directory; the shipped ones where it has no `policy/`.
 pub fn policy_files(dir: &Path) -> Result<Vec<PolicyFile>, Vec<Problem>> {
     let folder = dir.join("policy");
-    if folder.is_dir() { policy_files_in(&folder) } else { Ok(shipped::policy()) }
+    if is_absent(&folder) { Ok(shipped::policy()) } else { policy_files_in(&folder) }
 }
 
 /// The files of a policy directory: its TOML files in the order of their names, presets of its own, and the `.ics` files
@@ -144,7 +145,7 @@ pub fn ics_files_of(file: &PolicyFile) -> Vec<PolicyFile> {
 
 fn sources(place: &Place, settings: &Settings) -> (Vec<Source>, Vec<Problem>) {
     let folder = place.dir.join("connectors");
-    if !folder.is_dir() {
+    if is_absent(&folder) {
         return (Vec::new(), Vec::new());
     }
     let paths = match toml_files(&folder) {
@@ -171,10 +172,18 @@ fn sources(place: &Place, settings: &Settings) -> (Vec<Source>, Vec<Problem>) {
     (sources, problems)
 }
 
+/// Without a source there is nothing to do.
+pub fn no_source(place: &Place) -> Problem {
+    let folder = place.dir.join("connectors").display().to_string();
+    let remedy = "put one file per system there, made from config/connectors/SYSTEM.toml; dutyd setup SYSTEM tells what to \
+                  create in the system";
+    Problem::of_file(&folder, "no source is configured", remedy)
+}
+
 /// The channels of `notify/`; their `sources` must be among those that were read.
 fn channels(place: &Place, settings: &Settings, sources: &[&str]) -> (Vec<Channel>, Vec<Problem>) {
     let folder = place.dir.join("notify");
-    if !folder.is_dir() {
+    if is_absent(&folder) {
         return (Vec::new(), Vec::new());
     }
     let paths = match toml_files(&folder) {
@@ -266,11 +275,19 @@ fn offset_of(text: &str, key: &str) -> usize {
     0
 }
 
+/// Whether no file or folder has this name. What cannot be looked at, and a link that leads nowhere, is there: the defaults
+/// do not take its place. A socket is nothing that an admin wrote.
+fn is_absent(path: &Path) -> bool {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) => !(found.is_dir() || found.is_file() || found.is_symlink()),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
 fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
     let shown = folder.display().to_string();
-    let unreadable = |error: std::io::Error| {
-        Problem::of_file(&shown, format!("cannot list: {error}"), "the daemon's user must be able to read it")
-    };
+    let unreadable =
+        |error: std::io::Error| Problem::of_file(&shown, format!("cannot list: {error}"), remedy(&error));
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -292,15 +309,28 @@ fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
 
 fn read_text(path: &Path) -> Result<String, Problem> {
     let file = path.display().to_string();
-    let remedy = "the daemon's user must be able to read it";
-    let unreadable = |error: std::io::Error| Problem::of_file(&file, format!("cannot read: {error}"), remedy);
+    let unreadable =
+        |error: std::io::Error| Problem::of_file(&file, format!("cannot read: {error}"), remedy(&error));
     let length = std::fs::metadata(path).map_err(unreadable)?.len();
     if length > FILE_BYTES_MAX {
         return Err(Problem::of_file(&file, "longer than 1 MiB", "is this the right file?"));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
-    String::from_utf8(bytes)
-        .map_err(|_| Problem::of_file(&file, "the text is not UTF-8", "save the file as UTF-8"))
+    String::from_utf8(bytes).map_err(|error| {
+        let good =
+            String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+        Problem::at(&file, &good, good.len(), "the text is not UTF-8 from here on", "save the file as UTF-8")
+    })
+}
+
+/// What to do about a file or folder that cannot be read.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "it must be there, and a link must lead somewhere",
+        std::io::ErrorKind::IsADirectory => "a file is expected here: move the folder away",
+        std::io::ErrorKind::NotADirectory => "a folder is expected here: move the file away",
+        _ => "the daemon's user must be able to read it",
+    }
 }
 
 #[cfg(test)]

@@ -127,9 +127,9 @@ impl Daemon {
         let pages = health::router(desk.clone(), metrics.clone());
         let listeners = listen(&config, webhook::router(intake), pages).await?;
         let path = &config.settings.control.socket;
-        let socket = Socket::bind(path)
-            .await
-            .map_err(|error| DaemonError::Listen(format!("cannot listen on {}: {error}", path.display())))?;
+        let socket = Socket::bind(path).await.map_err(|error| {
+            DaemonError::Listen(format!("[control] socket {}: cannot listen: {error}", path.display()))
+        })?;
         Ok(Self { engine, metrics, desk, store, listeners, socket })
     }
 
@@ -173,9 +173,7 @@ pub fn load_policy(place: &Place) -> Result<Arc<Policy>, Vec<Problem>> {
 fn load_config(place: &Place) -> Result<Config, DaemonError> {
     let config = Config::load(place).map_err(DaemonError::Config)?;
     if config.sources.is_empty() {
-        let folder = place.dir.join("connectors").display().to_string();
-        let remedy = "write one file per system; dutyd setup SYSTEM tells what to create there";
-        return Err(DaemonError::Config(vec![Problem::of_file(&folder, "no source is configured", remedy)]));
+        return Err(DaemonError::Config(vec![config::no_source(place)]));
     }
     Ok(config)
 }
@@ -265,7 +263,7 @@ async fn listen(
     for (address, router) in wanted {
         let listener = TcpListener::bind(address)
             .await
-            .map_err(|error| DaemonError::Listen(format!("cannot listen on {address}: {error}")))?;
+            .map_err(|error| DaemonError::Listen(not_heard(settings, address, &error)))?;
         listeners.push((listener, router, bounds));
     }
     Ok(listeners)
@@ -290,4 +288,24 @@ fn reload(place: Place, archive: Archive, policies: watch::Sender<Arc<PolicySet>
         Ok(())
     };
     Reload { read: Arc::new(read), enforce: Arc::new(enforce) }
+}
+
+/// Which key of dutyd.toml asks for an address that cannot be had, and what to do.
+fn not_heard(settings: &config::Settings, address: SocketAddr, error: &std::io::Error) -> String {
+    let key = if settings.webhook.listen.address() == Some(address) {
+        "[webhook] listen"
+    } else {
+        "[metrics] listen"
+    };
+    let remedy = match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "another program has the port (ss -ltnp shows which): end it or take another port"
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has the address (ip address shows them)"
+        }
+        std::io::ErrorKind::PermissionDenied => "take a port above 1023",
+        _ => "take another address",
+    };
+    format!("{key} {address}: {error}; {remedy}")
 }

@@ -3,7 +3,7 @@
 //! Must not know: what the documents mean.
 
 use super::PolicyFile;
-use crate::problem::{Problem, unknown_key};
+use crate::problem::{Problem, nearest, unknown_key};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -133,11 +133,15 @@ impl<'f> Reader<'f> {
     fn wrong_type(&mut self, schema: &Json, error: &toml::de::Error, whole: Range<usize>) {
         let at = error.span().unwrap_or(whole).start;
         let missing = error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-        let remedy = match missing {
-            Some(missing) => format!("add `{missing}`: {}", described(schema, missing)),
-            None => written(error.message()).to_owned(),
+        let (message, remedy) = match missing {
+            Some(missing) => (
+                format!("the key `{missing}` is missing"),
+                format!("add `{missing}`: {}", described(schema, missing)),
+            ),
+            None => not_a_choice(error.message())
+                .unwrap_or_else(|| (error.message().to_owned(), written(error.message()).to_owned())),
         };
-        self.problem(at, error.message().to_owned(), remedy);
+        self.problem(at, message, remedy);
     }
 
     /// Reports keys that the schema does not have, here and below.
@@ -172,6 +176,19 @@ impl<'f> Reader<'f> {
             unknown_key(name, &known, &HOMES).unwrap_or_else(|| format!("known keys: {}", known.join(", ")));
         self.problem(at, format!("unknown key `{name}` in {what}"), remedy);
     }
+}
+
+/// A word that is none of those that may stand here.
+fn not_a_choice(message: &str) -> Option<(String, String)> {
+    let mut names = message.strip_prefix("unknown variant ")?.split('`').skip(1).step_by(2);
+    let wrong = names.next()?;
+    let known: Vec<&str> = names.collect();
+    let all = format!("it is one of {}", known.join(", "));
+    let remedy = match nearest(wrong, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? {all}"),
+        None => all,
+    };
+    Some((format!("`{wrong}` is not a known value"), remedy))
 }
 
 /// How a value of the expected kind is written.

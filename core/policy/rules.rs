@@ -114,7 +114,9 @@ fn check_covers(reader: &mut Reader<'_>, doc: &RuleDoc, known: &[&str]) {
         if name == doc.name.get_ref() {
             reader.problem(at, format!("rule `{name}` covers itself"), "take it out of `covers`");
         } else if !known.contains(&name) {
-            reader.problem(at, format!("there is no rule `{name}` to cover"), suggestion(name, known));
+            let others: Vec<&str> =
+                known.iter().copied().filter(|other| other != doc.name.get_ref()).collect();
+            reader.problem(at, format!("there is no rule `{name}` to cover"), suggestion(name, &others));
         }
     }
 }
@@ -122,7 +124,7 @@ fn check_covers(reader: &mut Reader<'_>, doc: &RuleDoc, known: &[&str]) {
 fn suggestion(name: &str, known: &[&str]) -> String {
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "the policy has no rule yet; add one".to_owned(),
+        None if known.is_empty() => "the policy has no other rule; add one".to_owned(),
         None => format!("known rules: {}", known.join(", ")),
     }
 }

@@ -102,7 +102,6 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("[[rulez]]\nname = \"a\"", "unknown section `rulez`", "1:3", "did you mean `rules`?"),
     ("[rules]\nname = \"a\"", "`rules` is a table, not a list of tables", "1:1", "[[rules]]"),
     ("[[customers]]\nx = 1", "`customers` is an array, not a table", "1:1", "[customers.NAME]"),
-    ("[[rules]]\nwhen = \"case.open\"\nseverity = \"watch\"", "missing field `name`", "1:1", "add `name`"),
     (
         "[[rules]]\nname = \"a\"\nwen = \"case.urgent\"",
         "unknown key `wen` in [[rules]]",
@@ -212,7 +211,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "[[rules]]\nname = \"a\"\nwhen = \"case.urgent\"\nseverity = \"watch\"\ncovers = [\"bbbb\"]",
         "there is no rule `bbbb` to cover",
         "5:11",
-        "known rules: a",
+        "no other rule",
     ),
     (
         "[[rules]]\nname = \"a\"\nwhen = \"case.urgent\"\nseverity = \"watch\"\ncovers = [\"a\"]",
@@ -249,6 +248,18 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "`often`, does not say the number",
         "5:10",
         "{reopenings|once|twice|# times}",
+    ),
+    (
+        "[[sla]]\nname = \"a\"\n[sla.resolution]\nany = \"8h\"\npauses = [{ status = [\"on-hold\"] }]",
+        "`on-hold` is not a known value",
+        "5:23",
+        "did you mean `on_hold`?",
+    ),
+    (
+        "[[rules]]\nwhen = \"case.open\"\nseverity = \"watch\"",
+        "the key `name` is missing",
+        "1:1",
+        "add `name`",
     ),
     ("[texts.de]\nwaiting = \"Kunde wartet\"", "there is no rule `waiting` for this text", "2:11", ""),
     (

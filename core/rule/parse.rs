@@ -69,11 +69,42 @@ fn syntax_fault(source: &str, error: &cel::ParseError) -> Fault {
     let offset = start + usize::try_from(column - 1).unwrap_or(0);
     let said = error.msg.trim_start_matches("Syntax error: ");
     let said = said.split(" expecting ").next().unwrap_or(said);
-    Fault::new(
-        offset.min(source.len()),
-        format!("not a condition: {said}"),
+    let offset = offset.min(source.len());
+    let (what, remedy) = slip(source, offset).unwrap_or((
+        said,
         "write comparisons joined with `&&`, `||` and `!`, as in `case.open && idle.wall >= hours(4)`",
-    )
+    ));
+    Fault::new(offset, format!("not a condition: {what}"), remedy)
+}
+
+/// What people often write at a place where the parser gives up.
+fn slip(source: &str, offset: usize) -> Option<(&'static str, &'static str)> {
+    let (before, rest) = (source.get(..offset)?.trim_end(), source.get(offset..)?.trim_start());
+    let word = rest.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();
+    let after_digit = before.ends_with(|letter: char| letter.is_ascii_digit());
+    match word.to_ascii_lowercase().as_str() {
+        "and" => return Some(("`and` joins nothing", "write `&&`")),
+        "or" => return Some(("`or` joins nothing", "write `||`")),
+        "not" => return Some(("`not` turns nothing round", "write `!` before the part")),
+        "s" | "m" | "min" | "h" | "d" if after_digit => {
+            return Some((
+                "a time span is not written with a letter",
+                "write `minutes(30)`, `hours(4)` or `days(2)`",
+            ));
+        }
+        _ => {}
+    }
+    let lone =
+        rest.starts_with('=') && !rest.starts_with("==") || before.ends_with('=') && !before.ends_with("==");
+    let compared = ["<=", ">=", "!="].iter().any(|sign| before.ends_with(sign));
+    match rest.chars().next() {
+        _ if lone && !compared => Some(("a single `=` compares nothing", "write `==`")),
+        None => Some(("it ends too early", "finish the last comparison, and close every bracket and quote")),
+        Some('“' | '”' | '„' | '‘' | '’') => {
+            Some(("these quotes are not straight", "write \" or '"))
+        }
+        _ => None,
+    }
 }
 
 /// Refuses, without recursion, what the parser should not be given.

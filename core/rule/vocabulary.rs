@@ -270,9 +270,14 @@ fn missing(path: &str, scope: Scope, names: &Names) -> Missing {
         };
     }
     let known = all_paths(scope, names);
-    let remedy = match nearest(path, known.iter().map(String::as_str)) {
+    let of_case = format!("case.{path}");
+    let near = known.iter().find(|name| **name == of_case).map(String::as_str);
+    let remedy = match near.or_else(|| nearest(path, known.iter().map(String::as_str))) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "the words that can be used are listed in docs/POLICY.md".to_owned(),
+        None if path.contains('.') => "the words that can be used are listed in docs/POLICY.md".to_owned(),
+        None => format!(
+            "if it is a text, write it in quotes: '{path}'; the words that can be used are listed in docs/POLICY.md"
+        ),
     };
     Missing { message: format!("unknown name `{path}`"), remedy }
 }

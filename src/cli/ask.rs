@@ -34,7 +34,10 @@ pub fn answered(place: &Place, ask: Ask) -> Result<(Answer, Settings), Failure> 
 async fn answer(place: &Place, settings: &Settings, ask: Ask) -> Result<Answer, Failure> {
     let socket = &settings.control.socket;
     let live = control::ask(socket, &ask).await.map_err(|error| {
-        Failure::new(Exit::Unreachable, format!("the daemon's socket {}: {error}", socket.display()))
+        Failure::new(
+            Exit::Unreachable,
+            format!("the daemon's socket {}: {error}{}", socket.display(), or_sudo(&error)),
+        )
     })?;
     let answer = match live {
         Some(answer) => answer,
@@ -89,10 +92,22 @@ pub async fn clock(settings: &Settings, store: &SqliteStore) -> Result<Arc<dyn C
     Ok(Arc::new(StoppedClock(last.unwrap_or(system.now()))))
 }
 
+/// What most often helps somebody who may not.
+fn or_sudo(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "; run it as root, with sudo",
+        _ => "",
+    }
+}
+
 fn absent(database: &Path, error: &dyn std::fmt::Display) -> Failure {
     let shown = database.display();
-    if database.exists() {
-        return Failure::io(format!("the database {shown} cannot be read: {error}"));
+    match database.try_exists() {
+        Ok(true) => return Failure::io(format!("the database {shown} cannot be read: {error}")),
+        Err(error) => {
+            return Failure::io(format!("the database {shown} cannot be read: {error}{}", or_sudo(&error)));
+        }
+        Ok(false) => {}
     }
     Failure::new(
         Exit::Unreachable,

@@ -20,7 +20,7 @@ pub enum Audit {
         /// Only about this case: `source/number`, or a number if it is unique.
         case: Option<String>,
         /// Only rows since this instant, for example 2026-03-01T00:00:00Z.
-        #[arg(long)]
+        #[arg(long, value_parser = super::calendar::instant)]
         since: Option<Timestamp>,
         /// How many rows.
         #[arg(long, default_value_t = 100)]
@@ -29,11 +29,12 @@ pub enum Audit {
     /// Recompute the whole chain and name every row that does not hold.
     Verify {
         /// A hash that the journal showed on an earlier day: it must be in the chain, or the end was cut or written anew.
-        #[arg(long, value_name = "HASH")]
+        #[arg(long, value_name = "HASH", value_parser = hash)]
         head: Option<String>,
     },
     /// Remove rows older than so many days now. `[audit] keep_days` does so every day by itself.
     Retain {
+        /// How many.
         #[arg(value_parser = clap::value_parser!(u32).range(1..=36_500))]
         days: u32,
     },
@@ -47,6 +48,14 @@ impl Audit {
             Audit::Retain { days } => Ask::RetainAudit { days: *days },
         }
     }
+}
+
+/// A mistyped hash is no sign that anybody touched the log.
+fn hash(text: &str) -> Result<String, String> {
+    let is_hash = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash
+        .then(|| text.to_ascii_lowercase())
+        .ok_or_else(|| "a hash has 64 digits, 0 to 9 and a to f".to_owned())
 }
 
 pub fn rows(rows: &[AuditRow], zone: &TimeZone) -> String {

@@ -135,9 +135,8 @@ fn add(calendar: &Calendar, from: Timestamp, duration: &str, format: Format) -> 
 
 /// An instant as written on the command line.
 pub fn instant(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|error: jiff::Error| {
-        format!("{error}; write date, time and offset: 2026-03-27T16:00:00+01:00, or 2026-03-27T15:00:00Z")
-    })
+    let how = "no instant; write date, time and offset: 2026-03-27T16:00:00+01:00, or 2026-03-27T15:00:00Z";
+    text.parse().map_err(|_| how.to_owned())
 }
 
 /// RFC 3339 with the offset of the zone.

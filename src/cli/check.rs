@@ -3,7 +3,7 @@
 use super::words::count;
 use super::{Exit, Failure, Format, print_bytes, print_json};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Place, Source, policy_files};
+use crate::config::{self, Config, Place, Source, policy_files};
 use crate::http::{HttpTransport, client};
 use crate::metrics::Metrics;
 use dutyd_connectors::{Connector, ConnectorError, Ctx, Finding};
@@ -48,6 +48,7 @@ pub fn run(place: &Place, online: bool, format: Format) -> Result<Exit, Failure>
     match Config::load(place) {
         Ok(config) => {
             (report.sources, report.channels) = (config.sources.len(), config.channels.len());
+            report.remarks.extend(config.sources.is_empty().then(|| config::no_source(place)));
             if online {
                 measured(&config, &mut report)?;
             }

@@ -1,10 +1,11 @@
 //! `dutyd explain --clocks`: the life of every clock of a case, as a table, as a picture and as JSON.
 
-use super::calendar::{PolicyAt, instant, local};
+use super::calendar::{PolicyAt, local};
+use super::moment::moment;
 use super::{Exit, Failure, Format, ask, clocks_drawn, print_bytes, print_json};
 use crate::archive::Archive;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Place;
+use crate::config::{self, Place};
 use crate::desk::{Answer, Ask};
 use dutyd_core::calendar::Calendar;
 use dutyd_core::decide::end_of_second;
@@ -13,6 +14,7 @@ use dutyd_core::sla::history::HistoryDoc;
 use dutyd_core::sla::{ClockLife, ClockState, Label, Step, StepKind, lives};
 use dutyd_core::state::CaseState;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,9 +31,10 @@ pub struct Explain {
     /// The clocks of a case and its timeline in a JSON file; `dutyd schema timeline` describes it.
     #[arg(long, value_name = "FILE")]
     pub timeline: Option<PathBuf>,
-    /// As of a second, by what was known by its end: 2026-03-02T14:05:00+01:00, or 2026-03-02T13:05:00Z; now without it.
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    pub at: Option<Timestamp>,
+    /// As of a second, by what was known by its end: 2026-03-02T14:05:00+01:00, 2026-03-02T13:05:00Z, or as explain
+    /// prints it, "2026-03-02 13:05:00 UTC"; now without it.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
     /// Instead of one case: whether the recorded evidence of every decision still gives the verdict that was acted on.
     #[arg(long, conflicts_with_all = ["timeline", "clocks", "at"])]
     pub verify: bool,
@@ -43,9 +46,10 @@ pub fn run(place: &Place, explain: &Explain, format: Format) -> Result<Exit, Fai
     if explain.verify {
         return ask::run(place, Ask::Recount, format);
     }
+    let at = asked_at(place, explain)?;
     let case = match (&explain.timeline, &explain.case) {
         (Some(path), _) => {
-            let at = explain.at.unwrap_or_else(|| SystemClock::default().now());
+            let at = at.unwrap_or_else(|| SystemClock::default().now());
             return of_timeline(place, path, &explain.policy, at, format);
         }
         (None, case) => case.clone().unwrap_or_default(),
@@ -54,18 +58,30 @@ pub fn run(place: &Place, explain: &Explain, format: Format) -> Result<Exit, Fai
         if explain.policy.dir.is_some() {
             return Err(Failure::new(Exit::Problems, "--policy is about clocks: add --clocks"));
         }
-        return ask::run(place, Ask::Explain { case, at: explain.at }, format);
+        return ask::run(place, Ask::Explain { case, at }, format);
     }
     let (answer, settings) = ask::answered(place, Ask::History { case })?;
     match answer {
         Answer::History(history) => {
             let current = Arc::new(explain.policy.load(place)?);
             let older = Archive::new(&settings.state_dir).adopted_by(&history.state, &current.id);
-            let at = explain.at.unwrap_or(history.now);
+            let at = at.unwrap_or(history.now);
             print(&PolicySet { current, older }, &history.state, at, format)
         }
         _ => Err(Failure::new(Exit::Io, "the daemon answered something else: is it of this version?")),
     }
+}
+
+/// The instant asked for, read in the zone in which instants are printed.
+fn asked_at(place: &Place, explain: &Explain) -> Result<Option<Timestamp>, Failure> {
+    let Some(text) = &explain.at else { return Ok(None) };
+    // Where no settings can be read, the question itself says so, if it needs them.
+    let named =
+        config::settings(&place.dir).ok().and_then(|settings| TimeZone::get(&settings.text.zone).ok());
+    let zone = named.unwrap_or(TimeZone::UTC);
+    let at =
+        moment(text, &zone).map_err(|message| Failure::new(Exit::Problems, format!("--at {message}")))?;
+    Ok(Some(at))
 }
 
 /// All clocks of a case at an instant, as printed.

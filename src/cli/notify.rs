@@ -20,6 +20,7 @@ pub enum Notify {
     List,
     /// Print the documented file of a kind of channel, to be put into notify/.
     Example {
+        /// The way by which people are told.
         #[arg(value_parser = shipped::CHANNELS.iter().map(|(kind, _)| *kind).collect::<Vec<_>>())]
         kind: String,
     },

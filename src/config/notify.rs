@@ -7,6 +7,7 @@ use super::read::Document;
 use super::secret::SecretSource;
 use super::settings::Settings;
 use super::source::{check_name, file_stem, one_table, resolve, tables_of};
+use super::written;
 use crate::http::channel_address;
 use crate::notify::{Channel, DigestAt, Kind, MailSettings, SmtpTls, Threshold, signing_key};
 use dutyd_core::problem::Problem;
@@ -47,6 +48,7 @@ pub(super) struct Common {
     group_above: usize,
     /// Local time of the daily digest, for example `08:30`. Default: none.
     #[schemars(with = "Option<String>")]
+    #[serde(default, deserialize_with = "written::time_if_any")]
     digest: Option<Time>,
     /// Zone of the digest and of times in texts. Default: `[text] zone` of dutyd.toml.
     zone: Option<String>,

@@ -26,8 +26,7 @@ impl<'a> Document<'a> {
         if errors.is_empty() {
             return Ok(Self { file, text, table });
         }
-        let problems =
-            errors.iter().take(PROBLEMS_MAX).map(|error| explain(file, text, error, &[])).collect();
+        let problems = errors.iter().take(PROBLEMS_MAX).map(|error| not_toml(file, text, error)).collect();
         Err(problems)
     }
 
@@ -48,7 +47,8 @@ impl<'a> Document<'a> {
             vec![Problem::of_file("embedded defaults", error.message(), "this is a fault of the build")]
         })?;
         let mut own = self.table.clone();
-        let mut problems: Vec<Problem> = Vec::new();
+        let homes = homes(defaults.get_ref(), "");
+        let (mut problems, mut taken_out) = (Vec::<Problem>::new(), Vec::<String>::new());
         while problems.len() < PROBLEMS_MAX {
             let merged = Spanned::new(own.span(), merge(own.get_ref(), defaults.get_ref()));
             let error = match T::deserialize(Deserializer::from(merged)) {
@@ -56,12 +56,17 @@ impl<'a> Document<'a> {
                 Ok(_) => break,
                 Err(error) => error,
             };
-            problems.push(explain(self.file, self.text, &error, &homes(defaults.get_ref(), "")));
-            // What is missing cannot be taken out.
-            let missing = error.message().starts_with("missing field");
-            let mended = !missing && error.span().is_some_and(|span| remove_at(own.get_mut(), &span));
-            if !mended {
+            // What is missing cannot be taken out, and what was taken out, under whatever name, is not missing.
+            if let Some(missing) = backticked(error.message(), "missing field") {
+                if nearest(missing, taken_out.iter().map(String::as_str)).is_none() {
+                    problems.push(explain(self.file, self.text, &error, &homes));
+                }
                 break;
+            }
+            problems.push(explain(self.file, self.text, &error, &homes));
+            match error.span().and_then(|span| remove_at(own.get_mut(), &span)) {
+                Some(key) => taken_out.push(key),
+                None => break,
             }
         }
         problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -87,30 +92,47 @@ fn merge<'a>(own: &DeTable<'a>, defaults: &DeTable<'a>) -> DeTable<'a> {
     merged
 }
 
-/// Takes the mistake out, so that the next one can be found. Whether anything was taken.
-fn remove_at(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
+/// Takes the mistake out, so that the next one can be found. The key that was taken, if any.
+fn remove_at(table: &mut DeTable<'_>, span: &Range<usize>) -> Option<String> {
     let within = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
     let mut doomed: Option<Cow<'_, str>> = None;
     for (key, value) in table.iter_mut() {
         if let DeValue::Table(inner) = value.get_mut()
-            && remove_at(inner, span)
+            && let Some(key) = remove_at(inner, span)
         {
-            return true;
+            return Some(key);
         }
         if within(key.span()) || within(value.span()) {
             doomed = Some(key.get_ref().clone());
         }
     }
-    doomed.is_some_and(|key| table.remove(key.as_ref()).is_some())
+    let doomed = doomed?;
+    table.remove(doomed.as_ref()).map(|_| doomed.into_owned())
 }
 
 /// A mistake in words, with the next step.
 fn explain(file: &str, text: &str, error: &Error, homes: &[(String, String)]) -> Problem {
-    let (message, remedy) = reword(error.message(), homes);
+    let written = error.span().and_then(|span| text.get(span)).unwrap_or_default();
+    let (message, remedy) = reword(error.message(), written, homes);
     match error.span() {
         Some(span) => Problem::at(file, text, span.start, message, remedy),
         None => Problem::of_file(file, message, remedy),
     }
+}
+
+/// A mistake in the syntax.
+fn not_toml(file: &str, text: &str, error: &Error) -> Problem {
+    let at = error.span().map_or(0, |span| span.start);
+    let remedy = match text.get(at..).and_then(|rest| rest.chars().next()) {
+        Some('“' | '”' | '„' | '‘' | '’' | '«' | '»') => "write straight quotes: \"",
+        _ => "mend the syntax: `key = value`, texts in quotes, sections in [brackets], each key once",
+    };
+    Problem::at(file, text, at, format!("not TOML: {}", error.message()), remedy)
+}
+
+/// The name in backticks behind the words with which a message begins.
+fn backticked<'m>(message: &'m str, begins: &str) -> Option<&'m str> {
+    message.strip_prefix(begins)?.split('`').nth(1)
 }
 
 /// Every key of the default file with the section it stands in.
@@ -130,32 +152,103 @@ fn homes(table: &DeTable<'_>, path: &str) -> Vec<(String, String)> {
     homes
 }
 
-fn reword(message: &str, homes: &[(String, String)]) -> (String, String) {
+/// `written`: what stands at the place of the mistake.
+fn reword(message: &str, written: &str, homes: &[(String, String)]) -> (String, String) {
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (wrong, known) = names.split_first().map_or(("", &[][..]), |(wrong, known)| (*wrong, known));
-    let all = || format!("known here: {}", known.join(", "));
-    let suggest = || match nearest(wrong, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`? {}", all()),
-        None => all(),
+    let all = |known: &[&str]| format!("known here: {}", known.join(", "));
+    let suggest = |known: &[&str]| match nearest(wrong, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? {}", all(known)),
+        None => all(known),
+    };
+    let unknown = |wrong: &str, known: &[&str]| {
+        let remedy = match unknown_key(wrong, known, homes) {
+            Some(hint) if hint.ends_with('?') => format!("{hint} {}", all(known)),
+            Some(hint) => format!("{hint}; {}", all(known)),
+            None => all(known),
+        };
+        (format!("unknown key `{wrong}`"), remedy)
     };
     if message.starts_with("unknown field") {
-        let remedy = match unknown_key(wrong, known, homes) {
-            Some(hint) if hint.ends_with('?') => format!("{hint} {}", all()),
-            Some(hint) => format!("{hint}; {}", all()),
-            None => all(),
-        };
-        return (format!("unknown key `{wrong}`"), remedy);
+        return unknown(wrong, known);
+    }
+    if let Some((wrong, known)) = message
+        .strip_prefix("unexpected keys in table: ")
+        .and_then(|rest| rest.split_once(", available keys: "))
+    {
+        return unknown(wrong.split(", ").next().unwrap_or(wrong), &known.split(", ").collect::<Vec<_>>());
+    }
+    if message.starts_with("unknown variant")
+        && known == PLACES_OF_SECRETS
+        && written.starts_with(['"', '\''])
+    {
+        return (
+            // Never the value itself: messages go to terminals and journals.
+            "a secret stands in the file itself".to_owned(),
+            "write it into a file that only dutyd may read, name that here, { file = \"/path\" } or { credential = \
+             \"name\" }, and think of the secret as known"
+                .to_owned(),
+        );
     }
     if message.starts_with("unknown variant") {
-        return (format!("`{wrong}` is not a known value"), suggest());
+        return (format!("`{wrong}` is not a known value"), suggest(known));
     }
-    if message.starts_with("missing field") {
-        return (format!("the key `{wrong}` is missing"), format!("add `{wrong} = …`"));
+    if let Some(missing) = backticked(message, "missing field") {
+        return (format!("the key `{missing}` is missing"), format!("add `{missing} = …`"));
     }
-    if message.starts_with("invalid") {
-        return (message.to_owned(), "write a value of the expected kind; the shipped file shows one".into());
+    if let Some((found, expected)) =
+        message.split_once(", expected ").filter(|_| message.starts_with("invalid "))
+    {
+        let (kind, example) = expected_kind(expected);
+        return (format!("{} stands here, expected is {kind}", found_kind(found)), example);
     }
-    let mut letters = message.chars();
-    let lower = letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default();
-    (lower, "see the comments in the shipped file".to_owned())
+    if message == "wanted string or table" {
+        return (
+            "a text in quotes is expected".to_owned(),
+            "see the comments in the shipped file".to_owned(),
+        );
+    }
+    match message.split_once("; write ") {
+        Some((what, how)) => (what.to_owned(), format!("write {how}")),
+        None => (message.to_owned(), "see the comments in the shipped file".to_owned()),
+    }
+}
+
+/// Keys that say where a secret is: the variants of [`super::secret::SecretSource`].
+const PLACES_OF_SECRETS: [&str; 3] = ["credential", "file", "env"];
+
+/// What was found, without its value, which may be a secret in the wrong place.
+fn found_kind(found: &str) -> &'static str {
+    let kind = found.split_once(": ").map_or(found, |(_, kind)| kind);
+    match kind.split([' ', '`']).next() {
+        Some("integer" | "floating") => "a number",
+        Some("string") => "a text",
+        Some("boolean") => "true or false",
+        Some("sequence") => "a list",
+        Some("map") => "a table or a date without quotes",
+        _ => "something else",
+    }
+}
+
+/// What was expected, as people call it, and how it is written.
+fn expected_kind(expected: &str) -> (String, String) {
+    let number =
+        |most: u64| (format!("a whole number from 0 to {most}"), "write it without quotes".to_owned());
+    let said = |kind: &str, example: &str| (kind.to_owned(), example.to_owned());
+    match expected {
+        "u8" => number(u8::MAX.into()),
+        "u16" => number(u16::MAX.into()),
+        "u32" => number(u32::MAX.into()),
+        "u64" | "usize" => number(i64::MAX as u64),
+        "i64" | "i32" => said("a whole number", "write it without quotes"),
+        "a boolean" => said("true or false", "write true or false, without quotes"),
+        "a string" => said("a text in quotes", "write \"…\""),
+        "a sequence" => said("a list", "write [\"…\", \"…\"]"),
+        "a map" => said("a table", "write { key = \"…\" }"),
+        table if table.starts_with("struct ") => said("a table", "write { key = \"…\" }"),
+        other => match other.split_once("; write ") {
+            Some((kind, how)) => (kind.to_owned(), format!("write {how}")),
+            None => said(other, "see the comments in the shipped file"),
+        },
+    }
 }

@@ -99,6 +99,12 @@ fn private(path: &Path, place: &Place) -> Result<SecretString, NoSecret> {
 /// Refuses a file that others may read.
 fn kept_private(path: &Path) -> Result<(), NoSecret> {
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    if metadata.is_dir() {
+        return Err(NoSecret::new(
+            format!("{} is a folder", path.display()),
+            "name the file that holds the secret",
+        ));
+    }
     let mode = metadata.permissions().mode();
     if mode & 0o077 != 0 {
         let (shown, mode) = (path.display(), mode & 0o777);
@@ -129,8 +135,9 @@ fn read(path: &Path) -> Result<SecretString, NoSecret> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> NoSecret {
-    NoSecret::new(
-        format!("cannot read {}: {error}", path.display()),
-        "the file must exist and belong to the daemon's user",
-    )
+    let remedy = match error.kind() {
+        std::io::ErrorKind::InvalidData => "save it as UTF-8 text",
+        _ => "the file must exist and belong to the daemon's user",
+    };
+    NoSecret::new(format!("cannot read {}: {error}", path.display()), remedy)
 }

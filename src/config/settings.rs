@@ -1,5 +1,6 @@
 //! `dutyd.toml` as typed settings. The shipped file is the documentation and the default of every key.
 
+use super::written;
 use crate::store::FreeMin;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -22,8 +23,10 @@ pub struct Settings {
     pub writes_per_hour: u32,
     /// How often each source is asked for changes, for example `60s`.
     #[schemars(with = "String")]
+    #[serde(deserialize_with = "written::duration")]
     pub poll_interval: SignedDuration,
     /// Older cases are tracked, and unmarked until they change.
+    #[serde(default, deserialize_with = "written::instant_if_any")]
     pub start_from: Option<Timestamp>,
     pub webhook: WebhookSettings,
     pub metrics: MetricsSettings,
@@ -185,7 +188,7 @@ impl TryFrom<String> for Listen {
         }
         text.parse().map(Listen::On).map_err(|_| {
             format!(
-                "invalid address `{text}`: write an IP address and port like \"127.0.0.1:8480\", or \"off\""
+                "`{text}` is no address to listen on; write an IP address and port like \"127.0.0.1:8480\", or \"off\""
             )
         })
     }

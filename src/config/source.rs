@@ -6,6 +6,7 @@ use super::Place;
 use super::read::Document;
 use super::secret::SecretSource;
 use super::settings::{Mode, Settings};
+use super::written;
 use dutyd_connectors::{Connector, SecretRef, Secrets, SourceConfig};
 use dutyd_core::problem::{Problem, nearest};
 use jiff::{SignedDuration, Timestamp};
@@ -51,8 +52,10 @@ pub(super) struct Common {
     writes_per_hour: Option<u32>,
     /// Default: as in dutyd.toml.
     #[schemars(with = "Option<String>")]
+    #[serde(default, deserialize_with = "written::duration_if_any")]
     poll_interval: Option<SignedDuration>,
     /// Default: as in dutyd.toml.
+    #[serde(default, deserialize_with = "written::instant_if_any")]
     start_from: Option<Timestamp>,
     /// Secrets by the names that the vendor's table uses for them.
     #[serde(default)]
@@ -168,9 +171,12 @@ impl Unbuildable {
 
     fn placed(self, file: &str, text: &str) -> Problem {
         let last = self.key.rsplit('.').next().unwrap_or(&self.key);
-        let (key, reason) = (&self.key, self.reason);
-        let message = format!("`{key}`: {reason}");
-        Problem::at(file, text, super::offset_of(text, last), message, "see the shipped connector file")
+        let (reason, remedy) = match self.reason.split_once("; write ") {
+            Some((reason, how)) => (reason, format!("write {how}")),
+            None => (self.reason.as_str(), "see the shipped connector file".to_owned()),
+        };
+        let message = format!("`{}`: {reason}", self.key);
+        Problem::at(file, text, super::offset_of(text, last), message, remedy)
     }
 }
 
@@ -203,8 +209,10 @@ pub(super) fn one_table<T: DeserializeOwned>(
         [vendor] => match document.split_off(&[vendor]).read("") {
             Ok(config) if problems.is_empty() => return Ok(config),
             Ok(_) => {}
-            Err(found) => problems.extend(found),
+            Err(found) => problems.extend(found.into_iter().map(|problem| misplaced(problem, common_keys))),
         },
+        // A table whose name is mistyped is told already.
+        [] if !problems.is_empty() => {}
         [] => {
             let remedy = format!("add one of: [{}]", known.join("], ["));
             problems.push(Problem::of_file(file, format!("the file names no {noun}"), remedy));
@@ -215,6 +223,17 @@ pub(super) fn one_table<T: DeserializeOwned>(
         }
     }
     Err(problems)
+}
+
+/// A key of the top of the file that stands in a table.
+fn misplaced(problem: Problem, common_keys: &[&str]) -> Problem {
+    let belongs = common_keys.iter().find(|key| problem.message == format!("unknown key `{key}`"));
+    match belongs {
+        Some(key) => {
+            Problem { remedy: format!("`{key}` belongs above the first [table] of the file"), ..problem }
+        }
+        None => problem,
+    }
 }
 
 const NAME_REMEDY: &str =
@@ -260,13 +279,18 @@ pub(super) fn resolve(
     let mut problems = Vec::new();
     for name in names {
         let Some(source) = sources.get(*name) else {
-            let near = nearest(name, sources.keys().map(String::as_str));
-            let remedy = match near {
+            // Never the name itself: it may be the secret, written in the wrong place.
+            let message = "no secret of this name stands under [secrets]";
+            let known: Vec<&str> = sources.keys().map(String::as_str).collect();
+            let remedy = match nearest(name, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("add under [secrets]: {name} = {{ credential = \"{name}\" }}"),
+                None if known.is_empty() => {
+                    "add [secrets] with NAME = { credential = \"NAME\" }, and write that name here".to_owned()
+                }
+                None => format!("write one of its names here: {}; or add one there", known.join(", ")),
             };
             let at = text.find(&format!("\"{name}\"")).unwrap_or(0);
-            problems.push(Problem::at(file, text, at, format!("the secret `{name}` is not defined"), remedy));
+            problems.push(Problem::at(file, text, at, message, remedy));
             continue;
         };
         match source.resolve(place) {

@@ -47,7 +47,8 @@ fn a_key_left_out_has_the_shipped_value() {
 
 #[test]
 fn each_mistake_in_dutyd_toml_is_placed_and_explained() {
-    let table: [(&str, u32, u32, &str, &str); 14] = [
+    let long = format!("mode = \"{}\"", "x".repeat(10_000));
+    let table: &[(&str, u32, u32, &str, &str)] = &[
         ("mod = \"write\"", 1, 1, "unknown key `mod`", "did you mean `mode`?"),
         ("\n[webhok]\nlisten = \"off\"", 2, 2, "unknown key `webhok`", "did you mean `webhook`?"),
         ("[webhook]\n  lisen = \"off\"", 2, 3, "unknown key `lisen`", "did you mean `listen`?"),
@@ -60,21 +61,51 @@ fn each_mistake_in_dutyd_toml_is_placed_and_explained() {
         ),
         ("[log]\nfree_mn = \"5%\"", 2, 1, "unknown key `free_mn`", "`free_min` belongs to [storage]"),
         ("mode = \"wirte\"", 1, 8, "`wirte` is not a known value", "did you mean `write`?"),
-        ("writes_per_hour = \"200\"", 1, 19, "invalid type: string", "expected kind"),
-        ("writes_per_hour = -1", 1, 19, "invalid value", "expected kind"),
+        (
+            "writes_per_hour = \"200\"",
+            1,
+            19,
+            "a text stands here, expected is a whole number",
+            "without quotes",
+        ),
+        ("writes_per_hour = -1", 1, 19, "a whole number from 0 to 4294967295", "without quotes"),
+        ("mode = true", 1, 8, "a text in quotes is expected", "shipped file"),
+        (&long, 1, 8, "xxx…", "known here: observe, write"),
+        (
+            "poll_interval = \"60 Sekunden\"",
+            1,
+            17,
+            "\"60 Sekunden\" is not a length of time",
+            "\"90s\", \"5m\"",
+        ),
+        ("poll_interval = \"1 month\"", 1, 17, "\"1 month\" is not a length of time", "\"90s\", \"5m\""),
+        (
+            "poll_interval = 60",
+            1,
+            17,
+            "a number stands here, expected is a length of time",
+            "\"90s\", \"5m\"",
+        ),
+        ("start_from = \"yesterday\"", 1, 14, "\"yesterday\" is not an instant", "2026-03-01T00:00:00Z"),
+        ("start_from = 2026-03-01", 1, 14, "expected is an instant", "2026-03-01T00:00:00Z"),
+        ("[webhook]\nlisten = \"8480\"", 2, 10, "`8480` is no address to listen on", "127.0.0.1:8480"),
         ("poll_interval = \"1s\"", 1, 1, "between 5s and 24h", "\"60s\""),
-        ("[webhook]\nlisten = \"localhost\"", 2, 10, "invalid address `localhost`", ""),
+        ("[webhook]\nlisten = \"localhost\"", 2, 10, "`localhost` is no address", "an IP address and port"),
         ("[text]\nzone = \"Europe/Berln\"", 2, 1, "`Europe/Berln` is not a time zone", "IANA"),
         ("[network]\nproxy = \"proxy\"", 2, 1, "not the address of a proxy", "http://host:port"),
         ("[network]\nca_file = \"/nonexistent.pem\"", 2, 1, "cannot read /nonexistent.pem", "PEM"),
-        ("mode = observe", 1, 8, "", "shipped file"),
+        ("mode = observe", 1, 8, "not TOML", "texts in quotes"),
+        ("mode = “observe”", 1, 8, "not TOML", "straight quotes"),
+        ("mode = \"observe", 1, 16, "not TOML", "texts in quotes"),
+        ("mode = \"observe\"\nmode = \"write\"", 2, 1, "duplicate key", "each key once"),
     ];
     for (text, line, column, message, remedy) in table {
         let (_dir, place) = place(&[("dutyd.toml", text)]);
         let problems = settings(&place.dir).expect_err(text);
         let found = problems.iter().any(|problem| {
-            (problem.line, problem.column) == (line, column)
+            (problem.line, problem.column) == (*line, *column)
                 && problem.message.contains(message)
+                && problem.message.len() < 200
                 && problem.remedy.contains(remedy)
                 && problem.file.ends_with("dutyd.toml")
         });
@@ -103,8 +134,23 @@ fn each_mistake_in_a_connector_file_is_placed_and_explained() {
         (
             connector("", "").replace("password = \"pw\"", "password = \"pv\""),
             9,
-            "`pv` is not defined",
-            "`pw`",
+            "no secret of this name",
+            "did you mean `pw`?",
+        ),
+        (connector("poll_interval = \"5 Minuten\"", ""), 1, "is not a length of time", "\"5m\""),
+        (connector("start_from = \"01.03.2026\"", ""), 1, "is not an instant", "2026-03-01T00:00:00Z"),
+        (connector("", "mode = \"write\""), 7, "unknown key `mode`", "above the first [table]"),
+        (
+            connector("", "").replace("http://127.0.0.1:9", "acme.example"),
+            5,
+            "is no address",
+            "one like https://",
+        ),
+        (
+            connector("", "").replace("password = \"pw\"", "passwort = \"pw\""),
+            9,
+            "unknown key `passwort`",
+            "did you mean `password`?",
         ),
         (
             connector("", "").replace("env = \"PATH\"", "env = \"NO_SUCH_VARIABLE\""),
@@ -128,6 +174,83 @@ fn each_mistake_in_a_connector_file_is_placed_and_explained() {
         });
         assert!(found, "{text}: {problems:#?}");
     }
+}
+
+#[test]
+fn a_mistyped_key_is_told_once_and_not_as_missing_too() {
+    let table = [
+        connector("", "").replace("origin =", "orign ="),
+        connector("", "").replace("origin = \"http://127.0.0.1:9\"", "origin = 5"),
+        connector("", "").replace("password =", "pasword ="),
+        connector("", "").replace("[servicenow", "[servicnow"),
+    ];
+    for text in table {
+        let (_dir, place) = place(&[("connectors/acme.toml", &text)]);
+        let problems = Config::load(&place).expect_err(&text);
+        assert_eq!(problems.len(), 1, "{text}: {problems:#?}");
+    }
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_never_repeated() {
+    let table = [
+        connector("", "").replace("{ env = \"PATH\" }", "\"hunter2\""),
+        connector("", "").replace("{ env = \"PATH\" }", "'hunter2'"),
+        connector("", "").replace("{ env = \"PATH\" }", "[\"hunter2\"]"),
+        connector("", "").replace("password = \"pw\"", "password = \"hunter2\""),
+        connector("", "").replace("password = \"pw\"", "password = { value = \"hunter2\" }"),
+        "[secrets]\nurl = \"hunter2\"\n[slack]\nurl = \"url\"\n".to_owned(),
+        "[slack]\nurl = \"hunter2\"\n".to_owned(),
+    ];
+    for text in table {
+        let folder = if text.contains("slack") { "notify/duty.toml" } else { "connectors/acme.toml" };
+        let (_dir, place) = place(&[(folder, &text)]);
+        let problems = Config::load(&place).expect_err(&text);
+        assert!(!format!("{problems:?}").contains("hunter2"), "{problems:#?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_what_to_do() {
+    let (dir, place) = place(&[("connectors/acme.toml", &connector("", ""))]);
+    let path = dir.path().join("connectors/acme.toml");
+    let good = std::fs::read(&path).expect("the file");
+    let mut utf16: Vec<u8> = vec![0xff, 0xfe];
+    utf16.extend(good.iter().flat_map(|byte| [*byte, 0]));
+    let latin = [&good[..], b"# f\xfcr\n"].concat();
+    let lines = good.iter().filter(|byte| **byte == b'\n').count() as u32 + 1;
+    for (bytes, place_in_file) in [(utf16, (1, 1)), (latin, (lines, 4))] {
+        std::fs::write(&path, bytes).expect("a file");
+        let problems = Config::load(&place).expect_err("no UTF-8");
+        assert_eq!((problems[0].line, problems[0].column), place_in_file, "{problems:#?}");
+        assert!(problems[0].remedy.contains("UTF-8"), "{problems:#?}");
+    }
+    for fine in [
+        [b"\xef\xbb\xbf", &good[..]].concat(),
+        String::from_utf8_lossy(&good).replace('\n', "\r\n").into_bytes(),
+    ] {
+        std::fs::write(&path, fine).expect("a file");
+        assert!(Config::load(&place).is_ok(), "a byte order mark and line ends of Windows are no mistake");
+    }
+    std::fs::remove_file(&path).expect("removed");
+    let told = |remedy: &str| {
+        let problems = Config::load(&place).expect_err(remedy);
+        assert!(problems[0].remedy.contains(remedy), "{problems:#?}");
+    };
+    std::os::unix::fs::symlink("/nonexistent", &path).expect("a link");
+    told("a link must lead somewhere");
+    std::fs::remove_file(&path).expect("removed");
+    std::fs::create_dir(&path).expect("a folder");
+    told("a file is expected here");
+    std::fs::remove_dir_all(dir.path().join("connectors")).expect("removed");
+    std::fs::write(dir.path().join("connectors"), "").expect("a file");
+    told("a folder is expected here");
+    std::fs::remove_file(dir.path().join("connectors")).expect("removed");
+    std::os::unix::fs::symlink("/nonexistent", dir.path().join("dutyd.toml")).expect("a link");
+    told("a link must lead somewhere");
+    std::fs::write(dir.path().join("policy"), "").expect("a file");
+    let problems = policy_files(dir.path()).expect_err("no folder, and not the shipped policy instead");
+    assert!(problems[0].remedy.contains("a folder is expected here"), "{problems:#?}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub enum StoreError {
     #[error("database: {0}")]
     Unusable(String),
     /// Another process has it.
-    #[error("database {0} is in use by another dutyd")]
+    #[error("database {0} is in use by another dutyd; only one can run on it: systemctl status dutyd")]
     InUse(String),
     /// A stored value is not what was written, or of a later version.
     #[error("stored {what}: {because}")]

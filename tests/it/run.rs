@@ -226,6 +226,19 @@ async fn a_second_daemon_on_the_same_database_is_refused_and_without_one_the_dat
     let second = daemon.ask(&["run"]);
     assert_eq!(second.status.code(), Some(74), "{second:?}");
     assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another dutyd"), "{second:?}");
+    let table: [(&[&str], i32, &str); 6] = [
+        (&["parked", "retry", "nope"], 1, "nothing is parked as `nope`"),
+        (&["parked", "drop", "w999"], 1, "nothing is parked as `w999`"),
+        (&["pause", "nope"], 1, "no source is called `nope`"),
+        (&["audit", "verify", "--head", "c0ffee"], 2, "a hash has 64 digits"),
+        (&["explain", "x", "--at", "2200-01-01T00:00:00Z"], 1, "no case is known as `x`"),
+        (&["explain", "x", "--at", "soon"], 1, "write date, time and offset"),
+    ];
+    for (asked, code, said) in table {
+        let refused = daemon.ask(asked);
+        assert_eq!(refused.status.code(), Some(code), "{asked:?}: {refused:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(said), "{asked:?}: {refused:?}");
+    }
 
     let dir = daemon.dir.path().to_owned();
     daemon.signal("KILL");
@@ -254,6 +267,6 @@ async fn a_customer_is_forgotten_on_order_and_the_audit_log_holds() {
     assert!(verified["erased"].as_u64().expect("a count") > 0, "{verified}");
     let head = verified["head"].as_str().expect("a hash");
     assert_eq!(daemon.ask(&["audit", "verify", "--head", head]).status.code(), Some(0));
-    assert_eq!(daemon.ask(&["audit", "verify", "--head", "00"]).status.code(), Some(1));
+    assert_eq!(daemon.ask(&["audit", "verify", "--head", &"0".repeat(64)]).status.code(), Some(1));
     assert_eq!(daemon.ask(&["erase", "Nobody At All", "--yes"]).status.code(), Some(1));
 }

@@ -67,7 +67,7 @@ fn each_mistake_in_a_channel_file_is_placed_and_explained() {
         ),
         (
             of("webhook").replace("signing_secret = \"notify-signing\"", "signing_secret = \"nope\""),
-            "`nope` is not defined",
+            "no secret of this name",
             "",
         ),
         (

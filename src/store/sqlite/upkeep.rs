@@ -6,7 +6,7 @@ use super::rows::{ms, wake};
 use super::surroundings;
 use super::{audit, census, notices, outbox};
 use crate::audit::Kind;
-use crate::store::{LEASE_LIFE, Order, Result, Retention, StoreError, Swept};
+use crate::store::{LEASE_LIFE, Order, Result, Retention, Swept};
 use dutyd_core::case::CaseKey;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -300,25 +300,27 @@ fn case_of(db: &Connection, key: &CaseKey) -> Result<Option<i64>> {
     Ok(super::rows::known(db, source, &key.id)?.map(|known| known.id))
 }
 
-/// What a parked entry is: `w12` a write, `r7` a record, `n3` a message. `None`: all of them.
+/// What a parked entry is: `w12` a write, `r7` a record, `n3` a message; anything else is none.
 enum Entry {
     All,
     Write(i64),
     Record(i64),
     Notice(i64),
+    Unknown,
 }
 
 impl Entry {
-    fn of(id: Option<&str>) -> Result<Self> {
-        let Some(id) = id else { return Ok(Self::All) };
-        let unknown = || StoreError::Unusable(format!("no parked entry {id:?}; `parked list` shows them"));
-        let (kind, number) = id.split_at_checked(1).ok_or_else(unknown)?;
-        let number = number.parse().map_err(|_| unknown())?;
+    fn of(id: Option<&str>) -> Self {
+        let Some(id) = id else { return Self::All };
+        let Some((kind, Ok(number))) = id.split_at_checked(1).map(|(kind, number)| (kind, number.parse()))
+        else {
+            return Self::Unknown;
+        };
         match kind {
-            "w" => Ok(Self::Write(number)),
-            "r" => Ok(Self::Record(number)),
-            "n" => Ok(Self::Notice(number)),
-            _ => Err(unknown()),
+            "w" => Self::Write(number),
+            "r" => Self::Record(number),
+            "n" => Self::Notice(number),
+            _ => Self::Unknown,
         }
     }
 }
@@ -339,11 +341,12 @@ fn retry_parked(db: &Connection, id: Option<&str>, now: Timestamp) -> Result<usi
         )?;
         db.execute("DELETE FROM quarantine WHERE id = coalesce(?1, id)", [id])
     };
-    Ok(match Entry::of(id)? {
+    Ok(match Entry::of(id) {
         Entry::All => write(None)? + record(None)? + notices::retry_parked(db, None, now)?,
         Entry::Write(id) => write(Some(id))?,
         Entry::Record(id) => record(Some(id))?,
         Entry::Notice(id) => notices::retry_parked(db, Some(id), now)?,
+        Entry::Unknown => 0,
     })
 }
 
@@ -352,11 +355,12 @@ fn drop_parked(db: &Connection, id: Option<&str>) -> Result<usize> {
         db.execute("DELETE FROM outbox WHERE stage IN (5, 6) AND id = coalesce(?1, id)", [id])
     };
     let record = |id: Option<i64>| db.execute("DELETE FROM quarantine WHERE id = coalesce(?1, id)", [id]);
-    Ok(match Entry::of(id)? {
+    Ok(match Entry::of(id) {
         Entry::All => write(None)? + record(None)? + notices::drop_parked(db, None)?,
         Entry::Write(id) => write(Some(id))?,
         Entry::Record(id) => record(Some(id))?,
         Entry::Notice(id) => notices::drop_parked(db, Some(id))?,
+        Entry::Unknown => 0,
     })
 }
 
