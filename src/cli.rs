@@ -30,7 +30,7 @@ pub use outcome::{Exit, Failure};
 use crate::config::{Place, SchemaOf};
 use crate::desk::Ask;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 /// Watches support cases in Salesforce, Jira, Zendesk and ServiceNow and flags, on the case itself, what needs a manager.
@@ -268,6 +268,18 @@ fn man(into: Option<&std::path::Path>) -> Result<Exit, Failure> {
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<Exit, Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::io(error.to_string()))?;
     print_bytes(format!("{text}\n").as_bytes())
+}
+
+/// Narrower terminals are written to as if they were so wide.
+const COLUMNS_MIN: usize = 40;
+
+/// Prints sentences: to a terminal, broken where it ends; else as they are.
+pub(crate) fn print_text(text: &str) -> Result<Exit, Failure> {
+    if !std::io::stdout().is_terminal() {
+        return print_bytes(text.as_bytes());
+    }
+    let columns = crossterm::terminal::size().map_or(usize::MAX, |(columns, _)| usize::from(columns));
+    print_bytes(words::wrapped(text, columns.max(COLUMNS_MIN)).as_bytes())
 }
 
 /// Prints to stdout. A reader that has gone away (`dutyd list | head`) is no failure.

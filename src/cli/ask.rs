@@ -1,6 +1,8 @@
 //! Commands that ask: the running daemon over its socket, or else the database.
 
-use super::{Exit, Failure, Format, audit, print_bytes, print_json, show, show_explain, show_plan};
+use super::{
+    Exit, Failure, Format, audit, print_bytes, print_json, print_text, show, show_explain, show_plan,
+};
 use crate::archive::Archive;
 use crate::clock::{Clock, StoppedClock, SystemClock};
 use crate::config::{self, Config, Place, Settings};
@@ -125,21 +127,17 @@ fn print(answer: &Answer, format: Format, settings: &Settings) -> Result<Exit, F
         (Format::Json, Answer::Parked(rows)) => print_json(rows),
         (Format::Json, Answer::Audit(rows)) => print_json(rows),
         (Format::Json, Answer::Verified(verified)) => print_json(verified),
-        (Format::Text, Answer::Audit(rows)) => print_bytes(audit::rows(rows, &zone).as_bytes()),
-        (Format::Text, Answer::Verified(verified)) => print_bytes(audit::verdict(verified).as_bytes()),
+        (Format::Text, Answer::Audit(rows)) => print_text(&audit::rows(rows, &zone)),
+        (Format::Text, Answer::Verified(verified)) => print_text(&audit::verdict(verified)),
         (Format::Json, Answer::Plan(plan)) => print_json(plan),
-        (Format::Text, Answer::Plan(plan)) => print_bytes(show_plan::plan(plan).as_bytes()),
+        (Format::Text, Answer::Plan(plan)) => print_text(&show_plan::plan(plan)),
         (_, Answer::Recount(found)) => recounted(found, format),
         (Format::Json, Answer::Done { said }) => print_json(&serde_json::json!({ "said": said })),
-        (Format::Text, Answer::Status(status)) => print_bytes(show::status(status, &zone).as_bytes()),
-        (Format::Text, Answer::List(list)) => print_bytes(show::list(list, &zone).as_bytes()),
-        (Format::Text, Answer::Explanation(told)) => {
-            print_bytes(show_explain::explain(told, &zone).as_bytes())
-        }
-        (Format::Text, Answer::Parked(rows)) => {
-            print_bytes(show::parked(rows, SystemClock::default().now()).as_bytes())
-        }
-        (Format::Text, Answer::Done { said }) => print_bytes(format!("{said}\n").as_bytes()),
+        (Format::Text, Answer::Status(status)) => print_text(&show::status(status, &zone)),
+        (Format::Text, Answer::List(list)) => print_text(&show::list(list, &zone)),
+        (Format::Text, Answer::Explanation(told)) => print_text(&show_explain::explain(told, &zone)),
+        (Format::Text, Answer::Parked(rows)) => print_text(&show::parked(rows, SystemClock::default().now())),
+        (Format::Text, Answer::Done { said }) => print_text(&format!("{said}\n")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `dutyd check`: everything that is wrong, with its place and what to do; nothing is changed.
 
 use super::words::count;
-use super::{Exit, Failure, Format, print_bytes, print_json};
+use super::{Exit, Failure, Format, print_json, print_text};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Place, Source, policy_files};
 use crate::http::{HttpTransport, client};
@@ -59,7 +59,7 @@ pub fn run(place: &Place, online: bool, format: Format) -> Result<Exit, Failure>
     report.remarks.extend(old_zones());
     match format {
         Format::Json => print_json(&report)?,
-        Format::Text => print_bytes(report.text(online).as_bytes())?,
+        Format::Text => print_text(&report.text(online))?,
     };
     Ok(report.exit())
 }

@@ -81,6 +81,34 @@ pub fn cut(text: &str, width: usize) -> String {
     format!("{}…", shown.trim_end())
 }
 
+/// Lines broken between words where a terminal would break them within one; what goes on stands two places further in. A
+/// word longer than a line, as an address, stays whole, so that it can be copied.
+pub fn wrapped(text: &str, width: usize) -> String {
+    text.split_inclusive('\n').map(|line| wrapped_line(line, width)).collect()
+}
+
+fn wrapped_line(line: &str, width: usize) -> String {
+    if line.width() <= width {
+        return line.to_owned();
+    }
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let (mut text, mut used) = (" ".repeat(indent), indent);
+    for (nth, word) in line.trim_matches(['\n', ' ']).split(' ').enumerate() {
+        if nth > 0 && used + 1 + word.width() > width {
+            text.truncate(text.trim_end().len());
+            text.push_str(&format!("\n{}", " ".repeat(indent + 2)));
+            used = indent + 2;
+        } else if nth > 0 {
+            text.push(' ');
+            used += 1;
+        }
+        text.push_str(word);
+        used += word.width();
+    }
+    let end = if line.ends_with('\n') { "\n" } else { "" };
+    format!("{text}{end}")
+}
+
 /// A column: cut to its width or filled up to it.
 pub fn column(text: &str, width: usize) -> String {
     let cut = cut(text, width);
@@ -138,6 +166,25 @@ mod tests {
         ];
         for (text, width, expected) in table {
             assert_eq!(column(text, width), format!("{expected}{}", " ".repeat(width - expected.width())));
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_broken_between_words_and_goes_on_further_in() {
+        let table = [
+            ("short\n  and indented\n", 20, "short\n  and indented\n"),
+            ("  one two three four\nfive\n", 12, "  one two\n    three\n    four\nfive\n"),
+            ("CRITICAL   jira/SUP-1  Acme\n", 20, "CRITICAL  \n  jira/SUP-1  Acme\n"),
+            (
+                "see https://acme.example/browse/SUP-1 now",
+                20,
+                "see\n  https://acme.example/browse/SUP-1\n  now",
+            ),
+            ("東京 電力 株式 会社", 9, "東京 電力\n  株式\n  会社"),
+        ];
+        for (text, width, expected) in table {
+            let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+            assert_eq!(trimmed(&wrapped(text, width)), trimmed(expected));
         }
     }
 
