@@ -293,8 +293,7 @@ impl Pull {
 
     /// Hints taken at once.
     fn lot(&self) -> usize {
-        let most = self.source.setup.connector.profile().fetch_max.max(1);
-        most * if self.shared.clock.is_lockstep() { 1 } else { LOT }
+        self.source.batch().0 * if self.shared.clock.is_lockstep() { 1 } else { LOT }
     }
 
     /// Lot after lot, the next one taken while the last is fetched. Answers whether there was more.

@@ -51,7 +51,7 @@ fn limit(play: &Play, per_minute: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_smallest_allowance_is_enough_for_each_system_to_come_to_an_end() {
-    let mut play = Play::of(all_systems(12)).await;
+    let mut play = Play::of(all_systems(6)).await;
     limit(&play, 10);
     play.run().await;
     play.is_right("the smallest allowance").await;

@@ -147,3 +147,10 @@ fn a_death_before_what_was_judged_blind_is_judged_again() {
     ];
     holds(3748, &[0, 2, 4], &ops);
 }
+
+#[test]
+fn what_is_held_back_is_asked_for_in_one_order() {
+    let ops =
+        [Op::Freeze { seconds: 20_000 }, Op::Status { case: 0, to: 0 }, Op::Open { source: 1, urgent: true }];
+    holds_with(3, 6733, &[3, 0, 2], &ops);
+}
