@@ -3,6 +3,8 @@
 pub mod archive;
 pub mod audit;
 pub mod backtest;
+#[cfg(test)]
+mod bare;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -1,6 +1,7 @@
 //! What the door to a vendor promises, against a server on loopback.
 
 use super::*;
+use crate::bare::Bare;
 use crate::clock::{Wake, Woke};
 use crate::config::NetworkSettings;
 use crate::figure::{measured, wanted};
@@ -11,11 +12,6 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::routing::any;
 use dutyd_connectors::transport::TokenForm;
-use dutyd_connectors::{
-    Applied, ConnectorError, Ctx, Cursor, Delivery, Fetched, Hint, Identity, Page, Profile,
-};
-use dutyd_core::action::{Action, Receipt};
-use dutyd_core::case::CaseKey;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use url::Url;
@@ -44,44 +40,10 @@ impl Clock for Standing {
     }
 }
 
-/// A connector that only describes itself and reads one budget header.
-struct Described(Profile);
-
-#[async_trait]
-impl Connector for Described {
-    fn profile(&self) -> &Profile {
-        &self.0
-    }
-
-    async fn check(&self, _: &Ctx<'_>) -> Result<Identity, ConnectorError> {
-        unreachable!("not asked")
-    }
-
-    async fn pull(&self, _: &Ctx<'_>, _: Option<&Cursor>) -> Result<Page, ConnectorError> {
-        unreachable!("not asked")
-    }
-
-    async fn fetch(&self, _: &Ctx<'_>, _: &[CaseKey]) -> Result<Vec<Fetched>, ConnectorError> {
-        unreachable!("not asked")
-    }
-
-    async fn holds(&self, _: &Ctx<'_>, _: &Action) -> Result<Option<Receipt>, ConnectorError> {
-        unreachable!("not asked")
-    }
-
-    async fn apply(&self, _: &Ctx<'_>, _: &[Action]) -> Result<Vec<Applied>, ConnectorError> {
-        unreachable!("not asked")
-    }
-
-    fn hints(&self, _: &Delivery, _: Timestamp) -> Result<Vec<Hint>, ConnectorError> {
-        unreachable!("not asked")
-    }
-
-    fn budget(&self, response: &Response) -> Option<Budget> {
-        let remaining = response.header("x-remaining")?.parse().ok();
-        let resets_at = "2026-03-02T08:01:00Z".parse().ok();
-        Some(Budget { limit: Some(100), remaining, resets_at })
-    }
+fn budget(response: &Response) -> Option<Budget> {
+    let remaining = response.header("x-remaining")?.parse().ok();
+    let resets_at = "2026-03-02T08:01:00Z".parse().ok();
+    Some(Budget { limit: Some(100), remaining, resets_at })
 }
 
 /// What the server saw and how it behaves.
@@ -151,20 +113,10 @@ async fn fixture(sign_in: SignIn) -> Fixture {
 
 fn door_to(origin: &str, sign_in: SignIn, seen: Arc<Seen>) -> Fixture {
     let (clock, metrics) = (Standing::new(), Arc::new(Metrics::default()));
-    let profile = Profile {
-        vendor: "described",
-        origin: Url::parse(origin).expect("an address"),
-        sign_in,
-        lag: SignedDuration::ZERO,
-        fetch_max: 1,
-        apply_max: 1,
-        requests_per_minute: 6_000,
-        concurrency: 4,
-        account: None,
-    };
-    let client = client(&NetworkSettings::default(), &profile.origin).expect("a client");
-    let connector = Arc::new(Described(profile));
-    let door = HttpTransport::new("acme", client, connector, clock.clone(), metrics.clone()).expect("a door");
+    let connector = Bare { budget, ..Bare::new(Url::parse(origin).expect("an address"), sign_in) };
+    let client = client(&NetworkSettings::default(), &connector.profile.origin).expect("a client");
+    let door = HttpTransport::new("acme", client, Arc::new(connector), clock.clone(), metrics.clone())
+        .expect("a door");
     Fixture { door: Arc::new(door), seen, clock, metrics }
 }
 

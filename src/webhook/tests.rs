@@ -1,58 +1,27 @@
 //! What the intake promises to vendors, and to us about strangers.
 
 use super::*;
+use crate::bare::Bare;
 use crate::clock::SystemClock;
 use crate::store::sqlite::SqliteStore;
-use async_trait::async_trait;
+use dutyd_connectors::Hint;
 use dutyd_connectors::transport::SignIn;
-use dutyd_connectors::{Applied, Ctx, Cursor, Fetched, Hint, Identity, Page, Profile};
-use dutyd_core::action::{Action, Receipt};
 use dutyd_core::case::CaseKey;
-use jiff::{SignedDuration, Timestamp};
 use std::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// A connector that takes `x-key: good` for a signature and the body for a case's id.
-struct Ringing(Profile);
-
-#[async_trait]
-impl Connector for Ringing {
-    fn profile(&self) -> &Profile {
-        &self.0
+/// Takes `x-key: good` for a signature and the body for a case's id.
+fn rung_for(delivery: &Delivery) -> Result<Vec<Hint>, ConnectorError> {
+    if delivery.header("x-key") != Some("good") {
+        return Err(ConnectorError::Refused { status: 401, reason: "signature".to_owned() });
     }
-
-    async fn check(&self, _: &Ctx<'_>) -> Result<Identity, ConnectorError> {
-        unreachable!("not asked")
-    }
-
-    async fn pull(&self, _: &Ctx<'_>, _: Option<&Cursor>) -> Result<Page, ConnectorError> {
-        unreachable!("not asked")
-    }
-
-    async fn fetch(&self, _: &Ctx<'_>, _: &[CaseKey]) -> Result<Vec<Fetched>, ConnectorError> {
-        unreachable!("not asked")
-    }
-
-    async fn holds(&self, _: &Ctx<'_>, _: &Action) -> Result<Option<Receipt>, ConnectorError> {
-        unreachable!("not asked")
-    }
-
-    async fn apply(&self, _: &Ctx<'_>, _: &[Action]) -> Result<Vec<Applied>, ConnectorError> {
-        unreachable!("not asked")
-    }
-
-    fn hints(&self, delivery: &Delivery, _: Timestamp) -> Result<Vec<Hint>, ConnectorError> {
-        if delivery.header("x-key") != Some("good") {
-            return Err(ConnectorError::Refused { status: 401, reason: "signature".to_owned() });
-        }
-        let id = String::from_utf8(delivery.body.to_vec()).map_err(|_| ConnectorError::Malformed {
-            where_: "body".to_owned(),
-            reason: "not text".to_owned(),
-        })?;
-        Ok(vec![Hint { key: CaseKey::new("acme", id), revision: None, delivery_id: None }])
-    }
+    let id = String::from_utf8(delivery.body.to_vec()).map_err(|_| ConnectorError::Malformed {
+        where_: "body".to_owned(),
+        reason: "not text".to_owned(),
+    })?;
+    Ok(vec![Hint { key: CaseKey::new("acme", id), revision: None, delivery_id: None }])
 }
 
 struct Fixture {
@@ -69,20 +38,10 @@ async fn fixture(bounds: Bounds) -> Fixture {
     let clock = Arc::new(SystemClock::default());
     let store = SqliteStore::open(&dir.path().join("dutyd.db"), 1, clock.now()).await.expect("a store");
     let store = Arc::new(store);
-    let profile = Profile {
-        vendor: "ringing",
-        origin: url::Url::parse("http://127.0.0.1:9").expect("an address"),
-        sign_in: SignIn::None,
-        lag: SignedDuration::ZERO,
-        fetch_max: 1,
-        apply_max: 1,
-        requests_per_minute: 60,
-        concurrency: 1,
-        account: None,
-    };
     let rung: Arc<Mutex<Vec<String>>> = Arc::default();
     let told = rung.clone();
-    let connector: Arc<dyn Connector> = Arc::new(Ringing(profile));
+    let origin = url::Url::parse("http://127.0.0.1:9").expect("an address");
+    let connector: Arc<dyn Connector> = Arc::new(Bare { hints: rung_for, ..Bare::new(origin, SignIn::None) });
     let intake = Intake {
         connectors: BTreeMap::from([("acme".to_owned(), connector)]),
         rung: Arc::new(move |source| told.lock().expect("a list").push(source.to_owned())),
