@@ -184,7 +184,8 @@ pub struct Reload {
     pub enforce: Arc<dyn Fn(Draft) -> Result<(), Refusal> + Send + Sync>,
 }
 
-const NEEDS_DAEMON: &str = "this needs the running daemon, and none answers on its socket";
+const NEEDS_DAEMON: &str =
+    "this needs the running daemon, and none answers on its socket: systemctl status dutyd says why";
 
 /// Answers questions.
 #[derive(Clone)]

@@ -202,10 +202,12 @@ pub(super) fn comparable(a: Type, b: Type) -> bool {
         || (a.element().is_some() && b.element().is_some())
 }
 
-/// A time span against a count or a percentage. A plain number written in a condition may be seconds.
+/// A time span against a count, a percentage or a number without its unit: whoever writes 4 means hours, and 4 would be
+/// seconds. None at all, 0, has no unit.
 fn unlike_units(a: &Typed, b: &Typed) -> bool {
     let is_span = |part: &Typed| part.yields == Type::Seconds;
-    let is_count = |part: &Typed| part.yields == Type::Number && !part.is_constant();
+    let is_none = |part: &Typed| part.expr.constant().and_then(|value| value.number()) == Some(0.0);
+    let is_count = |part: &Typed| part.yields == Type::Number && !is_none(part);
     (is_span(a) && is_count(b)) || (is_span(b) && is_count(a))
 }
 

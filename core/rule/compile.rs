@@ -230,7 +230,7 @@ impl Compiler<'_> {
             return Some(Read::TallyWithin(tally, 1));
         }
         let seconds = match typed.expr.constant() {
-            Some(Value::Int(seconds)) if typed.is_constant() => seconds,
+            Some(Value::Int(seconds)) if typed.is_constant() && typed.yields == Type::Seconds => seconds,
             _ => {
                 self.fault(window, "the window is not a fixed time span", "write it as `within(hours(4))`");
                 return Some(Read::TallyWithin(tally, 1));

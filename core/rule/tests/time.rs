@@ -37,28 +37,28 @@ static POLICY: LazyLock<PolicySet> = LazyLock::new(|| {
 
 /// Atoms that move with time; `#` is a number of seconds or a count.
 const ATOMS: [&str; 22] = [
-    "case.age.wall >= #",
-    "case.age.business > #",
-    "idle.wall < #",
-    "idle.business <= #",
-    "idle.business == #",
-    "status_for.business != #",
-    "# <= team_for.wall",
-    "customer.waiting.business >= #",
-    "customer.waiting.wall == #",
-    "since_priority_raise.business > #",
-    "case.due_in.wall <= #",
-    "case.due_in.business < #",
-    "clock.first_response.elapsed >= #",
-    "clock.resolution.remaining <= #",
+    "case.age.wall >= seconds(#)",
+    "case.age.business > seconds(#)",
+    "idle.wall < seconds(#)",
+    "idle.business <= seconds(#)",
+    "idle.business == seconds(#)",
+    "status_for.business != seconds(#)",
+    "seconds(#) <= team_for.wall",
+    "customer.waiting.business >= seconds(#)",
+    "customer.waiting.wall == seconds(#)",
+    "since_priority_raise.business > seconds(#)",
+    "case.due_in.wall <= seconds(#)",
+    "case.due_in.business < seconds(#)",
+    "clock.first_response.elapsed >= seconds(#)",
+    "clock.resolution.remaining <= seconds(#)",
     "clock.resolution.percent >= 75",
     "clock.resolution.percent > 33.3",
     "clock.first_response.percent == 100",
     "clock.resolution.breached",
-    "reassignments.within(#) >= 2",
-    "replies.customer.within(#) == 1",
-    "priority_raises.within(#) > 0",
-    "signals.asks_to_escalate.within(#) < 2",
+    "reassignments.within(seconds(#)) >= 2",
+    "replies.customer.within(seconds(#)) == 1",
+    "priority_raises.within(seconds(#)) > 0",
+    "signals.asks_to_escalate.within(seconds(#)) < 2",
 ];
 
 fn happenings() -> impl Strategy<Value = Vec<TimelineEvent>> {
@@ -190,7 +190,7 @@ proptest! {
     fn a_rule_fires_at_the_instant_named_and_not_a_second_earlier(
         events in happenings(), bound in 60i64..90_000, after in 200_000i64..300_000,
     ) {
-        let rule = rule(&format!("idle.business >= {bound} && case.age.wall >= {} || reassignments.within({bound}) >= 3", bound * 3));
+        let rule = rule(&format!("idle.business >= seconds({bound}) && case.age.wall >= seconds({}) || reassignments.within(seconds({bound})) >= 3", bound * 3));
         let state = played(events, 300_000);
         let around = Around::default();
         let fires = |now: Timestamp| {
