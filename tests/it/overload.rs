@@ -6,10 +6,13 @@ use crate::power::forgotten;
 use crate::reliability::{measured, wanted};
 use crate::rig::Rig;
 use crate::shim::{Environment, over};
-use dutyd_sandbox::Options;
+use dutyd::clock::{Clock as _, SystemClock, Wake};
 use dutyd_sandbox::faults::{Fault, Match, Order, When};
 use dutyd_sandbox::journal::Entry;
+use dutyd_sandbox::{Inner, Options};
 use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Cases that wait at the end of the outage in the ordinary suite, at least; `DUTYD_BACKLOG` asks for more.
 const BACKLOG: u64 = 200;
@@ -19,6 +22,8 @@ const PER_MINUTE: u64 = 240;
 const REFUSALS: u64 = 80;
 const OUTAGE: SignedDuration = SignedDuration::from_hours(6);
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+/// Often enough that the sandbox's journal never runs over in between.
+const LISTENS_EVERY: SignedDuration = SignedDuration::from_millis(200);
 
 /// Fires one by one while the vendor takes no writes.
 const RULE: &str = "[[rules]]\nname = \"old\"\ntitle = \"Old\"\ntext = \"Open for {case.age.wall}.\"\n\
@@ -74,9 +79,12 @@ async fn after_an_outage_what_waits_is_written_at_a_limited_rate_oldest_first() 
         Some("PATCH"),
         REFUSALS
     )));
+    let ended = Arc::new(AtomicBool::default());
+    let listener = tokio::spawn(listen(play.sandbox(), ended.clone()));
     play.run().await;
+    ended.store(true, Ordering::Relaxed);
 
-    let journal = play.sandbox().journal.since(0, Some("servicenow"));
+    let journal = listener.await.expect("a journal");
     let refused: Vec<&Entry> = journal.iter().filter(|entry| entry.fault.is_some()).collect();
     let (first, last) = (refused.first().expect("an outage").at, refused.last().expect("an outage").at);
     let outage = last.duration_since(first);
@@ -102,6 +110,20 @@ async fn after_an_outage_what_waits_is_written_at_a_limited_rate_oldest_first() 
             took.as_secs_f64() / 3600.0
         ),
     );
+}
+
+/// All requests from now on until the daemon has drained: the sandbox itself forgets the oldest.
+async fn listen(sandbox: Arc<Inner>, ended: Arc<AtomicBool>) -> Vec<Entry> {
+    let (clock, mut journal) = (SystemClock::default(), Vec::<Entry>::new());
+    loop {
+        let ends = ended.load(Ordering::Relaxed);
+        let since = journal.last().map_or(0, |entry| entry.seq);
+        journal.extend(sandbox.journal.since(since, Some("servicenow")));
+        if ends {
+            return journal;
+        }
+        clock.sleep_until(Some(clock.now() + LISTENS_EVERY), &Wake::default()).await;
+    }
 }
 
 /// When the flags were raised that waited for the end of the outage, in the order of the writing: the mark says so.
