@@ -15,6 +15,7 @@ mod oracle;
 mod texts;
 mod time;
 mod what_if;
+mod written;
 
 /// Monday, 2 March 2026, 09:00 UTC.
 const START: i64 = 1_772_442_000;
