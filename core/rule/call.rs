@@ -1,7 +1,7 @@
 //! Calls and operators: from the syntax tree to typed expressions free of time.
 
 use super::check::comparable;
-use super::compile::{Compiler, LIST_MAX, LOOP_MAX, PATTERN_COST, PATTERN_SIZE_MAX, Typed};
+use super::compile::{Compiler, LIST_MAX, LOOP_MAX, PATTERN_COST, PATTERN_SIZE_MAX, TEXT_COST, Typed};
 use super::expr::{Expr, Function, Loop, fold};
 use super::value::{Comparison, Type, Value};
 use cel::common::ast::{Expr as Tree, IdedExpr, LiteralValue};
@@ -211,7 +211,8 @@ impl Compiler<'_> {
         }
         let spans = parts.iter().any(|part| part.yields == Type::Seconds);
         let yields = function.yields(texts, spans);
-        let cost = 1 + parts.iter().map(|part| part.cost).sum::<usize>();
+        let own = if texts { TEXT_COST } else { 1 };
+        let cost = own + parts.iter().map(|part| part.cost).sum::<usize>();
         let has_map = parts.iter().any(|part| part.has_map);
         match fold(function, parts.into_iter().map(|part| part.expr).collect()) {
             Ok(expr) => Typed { cost, has_map, ..Typed::leaf(expr, yields) },

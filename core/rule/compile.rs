@@ -18,6 +18,8 @@ pub(super) const LOOP_MAX: usize = 10_000;
 pub(super) const COST_MAX: usize = 50_000;
 /// A pattern costs as much as so many comparisons.
 pub(super) const PATTERN_COST: usize = 20;
+/// So does whatever reads or makes a text from end to end: two loops, one inside the other, cannot do it.
+pub(super) const TEXT_COST: usize = 10;
 /// Compiled size of a pattern, in bytes.
 pub(super) const PATTERN_SIZE_MAX: usize = 64 * 1024;
 /// Longest window of a count.

@@ -17,6 +17,9 @@ const OFFSET_CHANGE_MAX: SignedDuration = SignedDuration::from_secs(5);
 /// A lease is renewed when less than this is left of it.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(60);
 
+/// So few cases come whole by the requests that the smallest allowance permits at once.
+const BATCH_MIN: usize = 5;
+
 /// A source as configured.
 #[derive(Clone)]
 pub struct SourceSetup {
@@ -150,7 +153,11 @@ impl Source {
             Err(error) => held_back(error),
         };
         let most = self.setup.connector.profile().fetch_max.max(1);
-        let batch = if in_vain { (asked / 2).max(1) } else { self.batch().0.saturating_mul(2).min(most) };
+        let batch = if in_vain {
+            (asked / 2).max(BATCH_MIN.min(most))
+        } else {
+            self.batch().0.saturating_mul(2).min(most)
+        };
         self.batch.store(batch, Ordering::Relaxed);
     }
 
