@@ -7,7 +7,7 @@ pub use double::{Double, NoNetwork, Record, page};
 use crate::fixture::{HandClock, SOURCE, change, key, minutes, start};
 use dutyd::clock::Clock;
 use dutyd::config::Mode;
-use dutyd::engine::{Engine, Setup, SourceSetup, Tick, Unit};
+use dutyd::engine::{Engine, Setup, SourceSetup, Unit};
 use dutyd::store::sqlite::SqliteStore;
 use dutyd::store::{Order, ParkedKind, Retention, Store, open_state};
 use dutyd_connectors::{ConnectorError, Hint, Page};
@@ -76,16 +76,7 @@ impl Stage {
 
     /// Ticks all units until none has anything to do now.
     pub async fn settle(&self) {
-        for _ in 0..100 {
-            let mut worked = false;
-            for unit in &self.units {
-                worked |= unit.tick().await.expect("no failure of the store") == Tick::Worked;
-            }
-            if !worked {
-                return;
-            }
-        }
-        panic!("the engine does not come to rest");
+        crate::fixture::settle(&self.units, 100).await;
     }
 
     /// A case that is known, and a mark wanted on it.

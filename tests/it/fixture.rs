@@ -2,12 +2,27 @@
 
 use async_trait::async_trait;
 use dutyd::clock::{Clock, Wake, Woke};
+use dutyd::engine::{Tick, Unit};
 use dutyd_core::case::{Case, CaseChange, CaseKey, Party, Priority, Revision, SeenMarks, Status};
 use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::{SignedDuration, Timestamp};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 pub const SOURCE: &str = "desk";
+
+/// Ticks all units until none has anything to do now, in so many rounds at the most.
+pub async fn settle(units: &[Arc<dyn Unit>], rounds_max: usize) {
+    for _ in 0..rounds_max {
+        let mut worked = false;
+        for unit in units {
+            worked |= unit.tick().await.expect("no failure of the store") == Tick::Worked;
+        }
+        if !worked {
+            return;
+        }
+    }
+    panic!("the engine does not come to rest");
+}
 
 pub fn start() -> Timestamp {
     "2026-03-02T08:00:00Z".parse().expect("an instant")

@@ -10,7 +10,7 @@ use crate::canary::Place;
 use crate::engine::{Double, NoNetwork, Record, page, policies};
 use crate::fixture::{HandClock, SOURCE, change, key, minutes, start};
 use dutyd::config::{Mode, NetworkSettings};
-use dutyd::engine::{ChannelSetup, Engine, Setup, SourceSetup, Tick, Unit};
+use dutyd::engine::{ChannelSetup, Engine, Setup, SourceSetup, Unit};
 use dutyd::http::Door;
 use dutyd::metrics::Metrics;
 use dutyd::notify::{Channel, DigestAt, Kind, Threshold};
@@ -170,16 +170,7 @@ impl Duty {
 
     /// Ticks all units until none has anything to do now.
     async fn settle(&self) {
-        for _ in 0..1_000 {
-            let mut worked = false;
-            for unit in &self.units {
-                worked |= unit.tick().await.expect("no failure of the store") == Tick::Worked;
-            }
-            if !worked {
-                return;
-            }
-        }
-        panic!("the engine does not come to rest");
+        crate::fixture::settle(&self.units, 1_000).await;
     }
 
     async fn pass(&self, by: SignedDuration) {

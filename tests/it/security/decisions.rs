@@ -15,7 +15,7 @@ use crate::reliability::{measured, wanted};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
-use dutyd::engine::{Engine, Tick, Unit};
+use dutyd::engine::{Engine, Unit};
 use dutyd::metrics::Metrics;
 use dutyd::store::Store;
 use dutyd::store::sqlite::SqliteStore;
@@ -100,16 +100,7 @@ impl Desk {
     }
 
     async fn settle(&self) {
-        for _ in 0..1_000 {
-            let mut worked = false;
-            for unit in &self.units {
-                worked |= unit.tick().await.expect("no failure of the store") == Tick::Worked;
-            }
-            if !worked {
-                return;
-            }
-        }
-        panic!("the engine does not come to rest");
+        crate::fixture::settle(&self.units, 1_000).await;
     }
 
     /// Decisions about any case, after the engine did all there is to do.
