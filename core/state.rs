@@ -200,15 +200,22 @@ impl CaseState {
         }
     }
 
-    /// The case as it was known at an instant: what happened later, or was learned later, is taken back.
+    /// The case as it was known at an instant: what happened later, or was learned later, is taken back. The vendor's own
+    /// words for a status or priority of then are not kept: they come back empty.
     pub fn as_known_at(&self, at: Timestamp) -> CaseState {
         let mut known = self.clone();
         let (kept, later): (Vec<_>, Vec<_>) =
             known.events.drain(..).partition(|event| event.at <= at && event.seen_at <= at);
         for event in later.into_iter().rev() {
             match event.kind {
-                EventKind::StatusChanged { from, .. } => known.case.status = from,
-                EventKind::PriorityChanged { from, .. } => known.case.priority = from,
+                EventKind::StatusChanged { from, .. } => {
+                    known.case.status = from;
+                    known.case.status_raw.clear();
+                }
+                EventKind::PriorityChanged { from, .. } => {
+                    known.case.priority = from;
+                    known.case.priority_raw.clear();
+                }
                 EventKind::OwnerChanged { from, .. } => known.case.owner = from,
                 EventKind::TeamChanged { from, .. } => known.case.team = from,
                 EventKind::FieldChanged { field, from, .. } => known.case.take_back(&field, from),

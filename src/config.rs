@@ -291,9 +291,17 @@ fn toml_files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if path.extension().is_some_and(|extension| extension == "toml") && !hidden {
-            paths.push(path);
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
+            continue;
+        }
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => paths.push(path),
+            Some("yaml" | "yml") => {
+                let message = "is not read: the files here are TOML";
+                let remedy = "write it as NAME.toml, or move it away";
+                return Err(Problem::of_file(&path.display().to_string(), message, remedy));
+            }
+            _ => {}
         }
     }
     if paths.len() > FILES_MAX {

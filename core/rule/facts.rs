@@ -336,10 +336,10 @@ pub(super) fn read_case(case: &Case, word: CaseWord) -> Known<'_> {
         CaseWord::Title => Value::text(&case.title),
         CaseWord::Source => Value::text(&case.key.source),
         CaseWord::Status => Value::text(case.status.word()),
-        CaseWord::StatusRaw => Value::text(&case.status_raw),
+        CaseWord::StatusRaw => raw(&case.status_raw, true, "status")?,
         CaseWord::Open => Value::Bool(case.status.is_open()),
         CaseWord::Priority => case.priority.map_or(Value::Null, |priority| Value::Int(priority.0.into())),
-        CaseWord::PriorityRaw => Value::text(&case.priority_raw),
+        CaseWord::PriorityRaw => raw(&case.priority_raw, case.priority.is_some(), "priority")?,
         CaseWord::Urgent => Value::Bool(case.priority.is_some_and(|priority| priority.is_urgent())),
         CaseWord::Customer => name_of(&case.customer),
         CaseWord::Important => Value::Null,
@@ -355,6 +355,14 @@ pub(super) fn read_case(case: &Case, word: CaseWord) -> Known<'_> {
         CaseWord::OpenedAt => instant(Some(case.opened_at)),
         CaseWord::DueAt => instant(case.due_at),
     })
+}
+
+/// The vendor's own word, which a case of the past has lost ([`CaseState::as_known_at`]).
+fn raw<'v>(word: &'v str, has_one: bool, field: &str) -> Known<'v> {
+    match word {
+        "" if has_one => Err(format!("the vendor's own word for the {field} of then is not kept").into()),
+        _ => Ok(Value::text(word)),
+    }
 }
 
 /// The field of [`Case`] that a word is read from, as connectors name it in `unread`.

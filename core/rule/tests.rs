@@ -190,6 +190,22 @@ fn what_cannot_be_read_cannot_be_told_unless_it_does_not_matter() {
 }
 
 #[test]
+fn a_vendors_word_of_the_past_is_not_todays() {
+    let done = EventKind::StatusChanged { from: Status::Open, to: Status::Resolved };
+    let raised = EventKind::PriorityChanged { from: Some(Priority(3)), to: Some(Priority(1)) };
+    let events = vec![event(100, Actor::Agent, done), event(200, Actor::Agent, raised)];
+    let words = Case { status_raw: "Done".to_owned(), priority_raw: "High".to_owned(), ..case() };
+    let today = state(words, events);
+    let (between, then) = (today.as_known_at(at(150)), today.as_known_at(at(50)));
+    for (source, expected) in [
+        ("case.status_raw == 'Done'", [Some(true), Some(true), None]),
+        ("case.priority_raw == 'High'", [Some(true), None, None]),
+    ] {
+        assert_eq!([&today, &between, &then].map(|state| holds(source, state, 300)), expected, "{source}");
+    }
+}
+
+#[test]
 fn a_truncated_case_tells_what_more_of_the_past_could_not_change() {
     let events = vec![passed(100), passed(200), passed(300)];
     let state = CaseState { truncated: true, ..state(case(), events) };

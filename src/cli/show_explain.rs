@@ -80,14 +80,17 @@ fn case(case: &CaseLine, now: Timestamp) -> String {
             "\nThe record cannot be read any more: deleted, out of scope, or our rights have changed."
         }
     };
+    let raw = match case.status_raw.as_str() {
+        "" => String::new(),
+        raw => format!(" (\"{}\")", line(raw, 40)),
+    };
     let link = case.link.as_ref().map(|link| format!("\n{}", line(link, 300))).unwrap_or_default();
     format!(
-        "{}/{}  {}\n{priority}, {} (\"{}\"), customer {}{tier}, owner {}, team {}, opened {}, last change {}{link}{gone}\n",
+        "{}/{}  {}\n{priority}, {}{raw}, customer {}{tier}, owner {}, team {}, opened {}, last change {}{link}{gone}\n",
         case.source,
         line(&case.number, 40),
         line(&case.title, 200),
         case.status.replace('_', " "),
-        line(&case.status_raw, 40),
         or(&case.customer, "none"),
         or(&case.owner, "nobody"),
         or(&case.team, "none"),

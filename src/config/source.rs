@@ -7,7 +7,7 @@ use super::read::Document;
 use super::secret::SecretSource;
 use super::settings::{Mode, Settings};
 use super::written;
-use dutyd_connectors::{Connector, SecretRef, Secrets, SourceConfig};
+use dutyd_connectors::{BuildError, Connector, SecretRef, Secrets, SourceConfig};
 use dutyd_core::problem::{Problem, nearest};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -114,12 +114,17 @@ impl Source {
             poll_interval,
             start_from: common.start_from.or(settings.start_from),
         };
-        if !problems.is_empty() {
-            return Err(problems);
+        // Built once here, so that what the connector refuses is a problem of the file. Connectors look at their values
+        // before they ask for secrets, so one that is missing hides nothing.
+        match build(&name, &config, &secrets) {
+            Ok((_, origin)) if problems.is_empty() => {
+                return Ok(Self { name, file: file.to_owned(), brakes, config, secrets, origin });
+            }
+            Ok(_) => {}
+            Err(BuildError::NoSecret { .. }) if !problems.is_empty() => {}
+            Err(wrong) => problems.push(unbuildable(&wrong, file, text)),
         }
-        // Built once here, so that what the connector refuses is a problem of the file.
-        let origin = build(&name, &config, &secrets).map_err(|wrong| vec![wrong.placed(file, text)])?.1;
-        Ok(Self { name, file: file.to_owned(), brakes, config, secrets, origin })
+        Err(problems)
     }
 
     /// The vendor's part of a connector file, without its secrets: for showing, not for running.
@@ -142,42 +147,25 @@ fn build(
     name: &str,
     config: &SourceConfig,
     secrets: &Secrets,
-) -> Result<(Box<dyn Connector>, Url), Unbuildable> {
-    let connector =
-        dutyd_connectors::build(name, config, secrets).map_err(|error| Unbuildable::of(&error))?;
+) -> Result<(Box<dyn Connector>, Url), BuildError> {
+    let connector = dutyd_connectors::build(name, config, secrets)?;
     let origin = connector.profile().origin.clone();
-    crate::http::Origin::new(&origin).map_err(|reason| Unbuildable { key: "origin".to_owned(), reason })?;
+    crate::http::Origin::new(&origin).map_err(|reason| BuildError::invalid("origin", reason))?;
     Ok((connector, origin))
 }
 
-/// A key with a value that cannot work.
-#[derive(Debug)]
-struct Unbuildable {
-    key: String,
-    reason: String,
-}
-
-impl Unbuildable {
-    fn of(error: &dutyd_connectors::BuildError) -> Self {
-        match error {
-            dutyd_connectors::BuildError::NoSecret { name } => {
-                Self { key: name.clone(), reason: error.to_string() }
-            }
-            dutyd_connectors::BuildError::Invalid { key, reason } => {
-                Self { key: key.clone(), reason: reason.clone() }
-            }
-        }
-    }
-
-    fn placed(self, file: &str, text: &str) -> Problem {
-        let last = self.key.rsplit('.').next().unwrap_or(&self.key);
-        let (reason, remedy) = match self.reason.split_once("; write ") {
-            Some((reason, how)) => (reason, format!("write {how}")),
-            None => (self.reason.as_str(), "see the shipped connector file".to_owned()),
-        };
-        let message = format!("`{}`: {reason}", self.key);
-        Problem::at(file, text, super::offset_of(text, last), message, remedy)
-    }
+/// A key with a value that cannot work, where it stands.
+fn unbuildable(error: &BuildError, file: &str, text: &str) -> Problem {
+    let (key, reason) = match error {
+        BuildError::NoSecret { name } => (name, error.to_string()),
+        BuildError::Invalid { key, reason } => (key, reason.clone()),
+    };
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let (reason, remedy) = match reason.split_once("; write ") {
+        Some((reason, how)) => (reason, format!("write {how}")),
+        None => (reason.as_str(), "see the shipped connector file".to_owned()),
+    };
+    Problem::at(file, text, super::offset_of(text, last), format!("`{key}`: {reason}"), remedy)
 }
 
 /// Reads the one table that the file must have beside the common keys: of a `known` name, called a `noun` in messages.

@@ -177,6 +177,17 @@ fn each_mistake_in_a_connector_file_is_placed_and_explained() {
 }
 
 #[test]
+fn a_secret_that_is_missing_hides_no_other_mistake() {
+    let text = connector("", "overlap_seconds = 999999").replace("\"PATH\"", "\"NO_SUCH_VARIABLE\"");
+    let (_dir, place) = place(&[("connectors/acme.toml", &text)]);
+    let problems = Config::load(&place).expect_err("mistakes");
+    let told: Vec<(u32, &str)> =
+        problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
+    let [(3, secret), (7, value)] = told[..] else { panic!("{problems:#?}") };
+    assert!(secret.contains("no variable") && value.contains("overlap_seconds"), "{problems:#?}");
+}
+
+#[test]
 fn a_mistyped_key_is_told_once_and_not_as_missing_too() {
     let table = [
         connector("", "").replace("origin =", "orign ="),
@@ -239,7 +250,9 @@ fn what_cannot_be_read_is_told_with_what_to_do() {
     };
     std::os::unix::fs::symlink("/nonexistent", &path).expect("a link");
     told("a link must lead somewhere");
-    std::fs::remove_file(&path).expect("removed");
+    std::fs::rename(&path, path.with_extension("yaml")).expect("another name");
+    told("write it as NAME.toml");
+    std::fs::remove_file(path.with_extension("yaml")).expect("removed");
     std::fs::create_dir(&path).expect("a folder");
     told("a file is expected here");
     std::fs::remove_dir_all(dir.path().join("connectors")).expect("removed");
