@@ -97,3 +97,59 @@ pub fn unknown_key(wrong: &str, known: &[&str], others: &[(String, String)]) -> 
     let near = nearest(wrong, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
     elsewhere.or(near).or_else(|| belongs(wrong, others))
 }
+
+/// What serde says of a word that is none of those that may stand here, as message and remedy.
+pub fn not_a_choice(message: &str) -> Option<(String, String)> {
+    let mut names = message.strip_prefix("unknown variant ")?.split('`').skip(1).step_by(2);
+    let wrong = names.next()?;
+    let known: Vec<&str> = names.collect();
+    let all = format!("it is one of {}", known.join(", "));
+    let remedy = match nearest(wrong, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? {all}"),
+        None => all,
+    };
+    Some((format!("`{wrong}` is not a known value"), remedy))
+}
+
+/// What serde says of a value of a wrong kind, as message and remedy.
+pub fn wrong_kind(message: &str) -> Option<(String, String)> {
+    let (found, expected) = message.strip_prefix("invalid ")?.split_once(", expected ")?;
+    let (kind, example) = expected_kind(expected);
+    Some((format!("{} stands here, expected is {kind}", found_kind(found)), example))
+}
+
+/// What was found, without its value, which may be a secret in the wrong place.
+fn found_kind(found: &str) -> &'static str {
+    let kind = found.split_once(": ").map_or(found, |(_, kind)| kind);
+    match kind.split([' ', '`']).next() {
+        Some("integer" | "floating") => "a number",
+        Some("string") => "a text",
+        Some("boolean") => "true or false",
+        Some("sequence") => "a list",
+        Some("map") => "a table or a date without quotes",
+        _ => "something else",
+    }
+}
+
+/// What was expected, as people call it, and how it is written.
+fn expected_kind(expected: &str) -> (String, String) {
+    let number =
+        |most: u64| (format!("a whole number from 0 to {most}"), "write it without quotes".to_owned());
+    let said = |kind: &str, example: &str| (kind.to_owned(), example.to_owned());
+    match expected {
+        "u8" => number(u8::MAX.into()),
+        "u16" => number(u16::MAX.into()),
+        "u32" => number(u32::MAX.into()),
+        "u64" | "usize" => number(i64::MAX as u64),
+        "i64" | "i32" => said("a whole number", "write it without quotes"),
+        "a boolean" => said("true or false", "write true or false, without quotes"),
+        "a string" => said("a text in quotes", "write it in quotes, as in \"30m\" or \"gold\""),
+        "a sequence" => said("a list", "write [\"…\", \"…\"]"),
+        "a map" => said("a table", "write { key = \"…\" }"),
+        table if table.starts_with("struct ") => said("a table", "write { key = \"…\" }"),
+        other => match other.split_once("; write ") {
+            Some((kind, how)) => (kind.to_owned(), format!("write {how}")),
+            None => said(other, "see the comments in the shipped file"),
+        },
+    }
+}

@@ -3,7 +3,7 @@
 //! Must not know: what the documents mean.
 
 use super::PolicyFile;
-use crate::problem::{Problem, nearest, unknown_key};
+use crate::problem::{Problem, not_a_choice, unknown_key, wrong_kind};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -133,14 +133,16 @@ impl<'f> Reader<'f> {
     fn wrong_type(&mut self, schema: &Json, error: &toml::de::Error, whole: Range<usize>) {
         let at = error.span().unwrap_or(whole).start;
         let missing = error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-        let (message, remedy) = match missing {
-            Some(missing) => (
-                format!("the key `{missing}` is missing"),
-                format!("add `{missing}`: {}", described(schema, missing)),
-            ),
-            None => not_a_choice(error.message())
-                .unwrap_or_else(|| (error.message().to_owned(), written(error.message()).to_owned())),
-        };
+        let (message, remedy) =
+            match missing {
+                Some(missing) => (
+                    format!("the key `{missing}` is missing"),
+                    format!("add `{missing}`: {}", described(schema, missing)),
+                ),
+                None => not_a_choice(error.message()).or_else(|| wrong_kind(error.message())).unwrap_or_else(
+                    || (error.message().to_owned(), "see docs/POLICY.md for what stands here".to_owned()),
+                ),
+            };
         self.problem(at, message, remedy);
     }
 
@@ -175,38 +177,6 @@ impl<'f> Reader<'f> {
         let remedy =
             unknown_key(name, &known, &HOMES).unwrap_or_else(|| format!("known keys: {}", known.join(", ")));
         self.problem(at, format!("unknown key `{name}` in {what}"), remedy);
-    }
-}
-
-/// A word that is none of those that may stand here.
-fn not_a_choice(message: &str) -> Option<(String, String)> {
-    let mut names = message.strip_prefix("unknown variant ")?.split('`').skip(1).step_by(2);
-    let wrong = names.next()?;
-    let known: Vec<&str> = names.collect();
-    let all = format!("it is one of {}", known.join(", "));
-    let remedy = match nearest(wrong, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`? {all}"),
-        None => all,
-    };
-    Some((format!("`{wrong}` is not a known value"), remedy))
-}
-
-/// How a value of the expected kind is written.
-fn written(message: &str) -> &'static str {
-    let expected = message.rsplit_once("expected ").map_or("", |(_, expected)| expected);
-    match expected {
-        text if text.starts_with("a string") || text.ends_with("string") => {
-            "write it in quotes, as in \"30m\" or \"gold\""
-        }
-        list if list.starts_with("a sequence") => "write a list, as in [\"a\", \"b\"]",
-        table if table.starts_with("a map") || table.starts_with("struct") => {
-            "write a table, as in { key = \"value\" }"
-        }
-        truth if truth.starts_with("a boolean") => "write true or false, without quotes",
-        number if ["u", "i", "f"].iter().any(|kind| number.starts_with(kind)) => {
-            "write a plain number, without quotes"
-        }
-        _ => "see docs/POLICY.md for what stands here",
     }
 }
 

@@ -132,7 +132,12 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "3:1",
         "`phrases` belongs to [signals.NAME]",
     ),
-    ("[[rules]]\nname = 7", "invalid type: integer `7`, expected a string", "2:8", "write it in quotes"),
+    (
+        "[[rules]]\nname = 7",
+        "a number stands here, expected is a text in quotes",
+        "2:8",
+        "write it in quotes",
+    ),
     (
         "[[rules]]\nname = \"Waiting Long\"\nseverity = \"watch\"\nwhen = \"case.urgent\"",
         "`Waiting Long` is not a name for a rule",
@@ -191,7 +196,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "[[rules]]\nname = \"a\"\nwhen = \"case.urgent\"\nseverity = \"watch\"\ncooldown = 30",
-        "invalid type: integer `30`, expected a string",
+        "a number stands here, expected is a text in quotes",
         "5:12",
         "",
     ),
@@ -313,7 +318,8 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "belongs to one customer",
     ),
     ("[signals.x]\nphrases.en = [\"ok\"]", "too short", "2:15", "three letters"),
-    ("[signals.x]\nphrases = [\"escalate\"]", "invalid type: sequence, expected a map", "2:11", ""),
+    ("[signals.x]\nphrases = [\"escalate\"]", "a list stands here, expected is a table", "2:11", "write {"),
+    ("[customers.x]\naliases = [\"acme\"]", "a text stands here, expected is a table", "2:12", "write {"),
     (
         "[[maintenance]]\nname = \"m\"\nfrom = \"tonight\"\nuntil = \"2026-06-07T08:00:00Z\"",
         "`tonight` is not an instant",

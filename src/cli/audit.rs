@@ -86,8 +86,12 @@ fn sentence(said: &Value) -> String {
             format!("{outcome} {slot}: {}{because}", wanted(&said["want"]))
         }
         _ => {
-            let members = said.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-            members.map(|(key, value)| format!("{key} {}", plain(value))).collect::<Vec<_>>().join(", ")
+            // An order is named once: the row's kind stands before it.
+            let order = word("order").map(str::to_owned);
+            let members = said.as_object().into_iter().flatten();
+            let members = members.filter(|(key, value)| !value.is_null() && *key != "order");
+            let members = members.map(|(key, value)| format!("{key} {}", plain(value)));
+            order.into_iter().chain(members).collect::<Vec<_>>().join(", ")
         }
     }
 }
@@ -120,5 +124,17 @@ pub fn verdict(verified: &Verified) -> String {
     } else {
         let faults = verified.faults.len() as u64 + u64::from(verified.holds_head == Some(false));
         format!("{text}the audit log does not hold: {} in {rows}\n", count(faults, "fault"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_order_is_named_once_with_what_it_was_about() {
+        assert_eq!(sentence(&json!({ "order": "pause", "source": "jira" })), "pause, source jira");
+        assert_eq!(sentence(&json!({ "order": "drop parked", "id": null })), "drop parked");
     }
 }

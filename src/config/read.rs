@@ -2,7 +2,7 @@
 //!
 //! Must not know: what the keys mean.
 
-use dutyd_core::problem::{Problem, nearest, unknown_key};
+use dutyd_core::problem::{Problem, nearest, not_a_choice, unknown_key, wrong_kind};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -157,10 +157,6 @@ fn reword(message: &str, written: &str, homes: &[(String, String)]) -> (String, 
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (wrong, known) = names.split_first().map_or(("", &[][..]), |(wrong, known)| (*wrong, known));
     let all = |known: &[&str]| format!("known here: {}", known.join(", "));
-    let suggest = |known: &[&str]| match nearest(wrong, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`? {}", all(known)),
-        None => all(known),
-    };
     let unknown = |wrong: &str, known: &[&str]| {
         let remedy = match unknown_key(wrong, known, homes) {
             Some(hint) if hint.ends_with('?') => format!("{hint} {}", all(known)),
@@ -190,17 +186,11 @@ fn reword(message: &str, written: &str, homes: &[(String, String)]) -> (String, 
                 .to_owned(),
         );
     }
-    if message.starts_with("unknown variant") {
-        return (format!("`{wrong}` is not a known value"), suggest(known));
+    if let Some(said) = not_a_choice(message).or_else(|| wrong_kind(message)) {
+        return said;
     }
     if let Some(missing) = backticked(message, "missing field") {
         return (format!("the key `{missing}` is missing"), format!("add `{missing} = …`"));
-    }
-    if let Some((found, expected)) =
-        message.split_once(", expected ").filter(|_| message.starts_with("invalid "))
-    {
-        let (kind, example) = expected_kind(expected);
-        return (format!("{} stands here, expected is {kind}", found_kind(found)), example);
     }
     if message == "wanted string or table" {
         return (
@@ -216,39 +206,3 @@ fn reword(message: &str, written: &str, homes: &[(String, String)]) -> (String, 
 
 /// Keys that say where a secret is: the variants of [`super::secret::SecretSource`].
 const PLACES_OF_SECRETS: [&str; 3] = ["credential", "file", "env"];
-
-/// What was found, without its value, which may be a secret in the wrong place.
-fn found_kind(found: &str) -> &'static str {
-    let kind = found.split_once(": ").map_or(found, |(_, kind)| kind);
-    match kind.split([' ', '`']).next() {
-        Some("integer" | "floating") => "a number",
-        Some("string") => "a text",
-        Some("boolean") => "true or false",
-        Some("sequence") => "a list",
-        Some("map") => "a table or a date without quotes",
-        _ => "something else",
-    }
-}
-
-/// What was expected, as people call it, and how it is written.
-fn expected_kind(expected: &str) -> (String, String) {
-    let number =
-        |most: u64| (format!("a whole number from 0 to {most}"), "write it without quotes".to_owned());
-    let said = |kind: &str, example: &str| (kind.to_owned(), example.to_owned());
-    match expected {
-        "u8" => number(u8::MAX.into()),
-        "u16" => number(u16::MAX.into()),
-        "u32" => number(u32::MAX.into()),
-        "u64" | "usize" => number(i64::MAX as u64),
-        "i64" | "i32" => said("a whole number", "write it without quotes"),
-        "a boolean" => said("true or false", "write true or false, without quotes"),
-        "a string" => said("a text in quotes", "write \"…\""),
-        "a sequence" => said("a list", "write [\"…\", \"…\"]"),
-        "a map" => said("a table", "write { key = \"…\" }"),
-        table if table.starts_with("struct ") => said("a table", "write { key = \"…\" }"),
-        other => match other.split_once("; write ") {
-            Some((kind, how)) => (kind.to_owned(), format!("write {how}")),
-            None => said(other, "see the comments in the shipped file"),
-        },
-    }
-}

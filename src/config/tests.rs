@@ -70,7 +70,7 @@ fn each_mistake_in_dutyd_toml_is_placed_and_explained() {
         ),
         ("writes_per_hour = -1", 1, 19, "a whole number from 0 to 4294967295", "without quotes"),
         ("mode = true", 1, 8, "a text in quotes is expected", "shipped file"),
-        (&long, 1, 8, "xxx…", "known here: observe, write"),
+        (&long, 1, 8, "xxx…", "it is one of observe, write"),
         (
             "poll_interval = \"60 Sekunden\"",
             1,
