@@ -53,6 +53,8 @@ pub struct Sections {
     pub(super) teams: Named<TeamDoc>,
     /// By file, as calendars are compiled together with what stands beside them.
     pub calendars: Vec<(usize, BTreeMap<String, Spanned<CalendarDoc>>)>,
+    /// Some calendar could not be read: whoever names it is not at fault.
+    calendar_lost: bool,
     pub sla: Vec<Entry<SlaDoc>>,
     pub clocks: Named<ClockDoc>,
     pub(super) rules: Vec<Entry<RuleDoc>>,
@@ -102,7 +104,7 @@ pub(super) fn load(files: &[PolicyFile]) -> Result<Policy, Vec<Problem>> {
         }
         Err(problems) => problems,
     };
-    let calendars_known = more.is_empty();
+    let calendars_known = more.is_empty() && !sections.calendar_lost;
     policy.parties = Arc::new(sections.parties(&mut readers, &policy.calendars));
     if calendars_known {
         match compile_sla(files, &sections, &policy) {
@@ -120,7 +122,7 @@ pub(super) fn load(files: &[PolicyFile]) -> Result<Policy, Vec<Problem>> {
         policy.maintenance.extend(Maintenance::compile(&mut readers[entry.file], entry.doc.get_ref()));
     }
     let names = sections.names();
-    rules::compile(&mut readers, &sections, &names, more.is_empty(), &mut policy);
+    rules::compile(&mut readers, &sections, &names, calendars_known && more.is_empty(), &mut policy);
     let mut problems: Vec<Problem> = readers.into_iter().flat_map(|reader| reader.problems).collect();
     problems.append(&mut more);
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
@@ -220,8 +222,9 @@ impl Sections {
         let mut calendars = BTreeMap::new();
         for (name, value) in reader.named("calendars", value) {
             let what = format!("[calendars.{}]", name.get_ref());
-            if let Some(doc) = reader.document(&what, value) {
-                calendars.insert(name.into_inner(), doc);
+            match reader.document(&what, value) {
+                Some(doc) => drop(calendars.insert(name.into_inner(), doc)),
+                None => self.calendar_lost = true,
             }
         }
         self.calendars.push((index, calendars));

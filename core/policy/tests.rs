@@ -359,6 +359,17 @@ fn planted_mistakes_are_reported_with_place_cause_and_remedy() {
 }
 
 #[test]
+fn a_calendar_that_cannot_be_read_is_told_once_and_not_at_those_who_name_it() {
+    let text = "[calendars.office]\nzone = 7\n[defaults]\ncalendar = \"office\"\n[[sla]]\nname = \"a\"\n\
+                calendar = \"office\"\n[sla.resolution]\nany = \"8h\"\n[[rules]]\nname = \"b\"\n\
+                when = \"clock.resolution.active\"\nseverity = \"watch\"\n";
+    let problems = load(text).expect_err("a mistake");
+    let told: Vec<(u32, &str)> =
+        problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
+    assert_eq!(told, [(2, "a number stands here, expected is a text in quotes")]);
+}
+
+#[test]
 fn all_mistakes_of_all_files_are_reported_at_once() {
     let file = |name: &str, text: &str| PolicyFile { name: name.to_owned(), text: text.to_owned() };
     let files = [
