@@ -268,7 +268,7 @@ fn judge(bench: &Bench, due: &DueCase) -> Judged {
         Err(error) => {
             tracing::error!(case = %due.key, %error, "stored case cannot be read; fetching it again");
             let again = bench.now.saturating_add(UNREADABLE).unwrap_or(bench.now);
-            (OutcomeCommit { refetch: true, due_at: Some(again), ..blank(due) }, None)
+            (OutcomeCommit { refetch: true, due_at: Some(again), ..OutcomeCommit::nothing(due) }, None)
         }
     }
 }
@@ -292,7 +292,7 @@ fn try_judge(bench: &Bench, due: &DueCase) -> Result<Judged, StoreError> {
     }
     let vendor_now = bench.now.saturating_add(offset).unwrap_or(bench.now);
     let Some(outcome) = decide(&bench.policies, before.as_ref(), &around, &news, vendor_now) else {
-        return Ok((OutcomeCommit { refetch: unreadable.is_some(), ..blank(due) }, None));
+        return Ok((OutcomeCommit { refetch: unreadable.is_some(), ..OutcomeCommit::nothing(due) }, None));
     };
     for trouble in &outcome.trouble {
         tracing::debug!(case = %due.key, rule = %trouble.rule, because = %trouble.because, "cannot tell");
@@ -346,37 +346,8 @@ fn commit_of(
         decisions: outcome.decisions,
         actions: outcome.actions,
         refetch,
-        ..blank(due)
+        ..OutcomeCommit::nothing(due)
     })
-}
-
-/// An outcome that changes nothing.
-fn blank(due: &DueCase) -> OutcomeCommit {
-    OutcomeCommit {
-        case: due.case,
-        token: due.token,
-        rings: due.rings,
-        news_to: due.news_to,
-        state: None,
-        number: String::new(),
-        open: true,
-        status: dutyd_core::case::Status::New,
-        updated_at: Timestamp::UNIX_EPOCH,
-        moved_at: Timestamp::UNIX_EPOCH,
-        links: Vec::new(),
-        decisions: Vec::new(),
-        actions: Vec::new(),
-        notices: Vec::new(),
-        withdrawn: Vec::new(),
-        gone: false,
-        held: false,
-        rank: 0,
-        flags: Vec::new(),
-        groups: Vec::new(),
-        due_at: None,
-        blind: false,
-        refetch: false,
-    }
 }
 
 /// Notes of flags that were open and are not any more: what was not said yet need not be said.

@@ -177,6 +177,37 @@ pub struct OutcomeCommit {
     pub refetch: bool,
 }
 
+impl OutcomeCommit {
+    /// An outcome that changes nothing.
+    pub fn nothing(due: &DueCase) -> Self {
+        Self {
+            case: due.case,
+            token: due.token,
+            rings: due.rings,
+            news_to: due.news_to,
+            state: None,
+            number: String::new(),
+            open: true,
+            status: Status::New,
+            updated_at: Timestamp::UNIX_EPOCH,
+            moved_at: Timestamp::UNIX_EPOCH,
+            links: Vec::new(),
+            decisions: Vec::new(),
+            actions: Vec::new(),
+            notices: Vec::new(),
+            withdrawn: Vec::new(),
+            gone: false,
+            held: false,
+            rank: 0,
+            flags: Vec::new(),
+            groups: Vec::new(),
+            due_at: None,
+            blind: false,
+            refetch: false,
+        }
+    }
+}
+
 /// Something to tell, on its way into the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewNotice {

@@ -136,29 +136,12 @@ fn hint(id: &str, delivery: Option<&str>) -> Hint {
 /// What an evaluation of `due` comes to when nothing is wanted.
 pub fn outcome(due: &DueCase) -> OutcomeCommit {
     OutcomeCommit {
-        case: due.case,
-        token: due.token,
-        rings: due.rings,
-        news_to: due.news_to,
         state: Some(Sealed::from_bytes(b"state".to_vec())),
         number: format!("INC{}", due.key.id),
-        open: true,
         status: Status::Open,
         updated_at: start(),
         moved_at: start(),
-        links: Vec::new(),
-        decisions: Vec::new(),
-        actions: Vec::new(),
-        notices: Vec::new(),
-        withdrawn: Vec::new(),
-        gone: false,
-        held: false,
-        rank: 0,
-        flags: Vec::new(),
-        groups: Vec::new(),
-        due_at: None,
-        blind: false,
-        refetch: false,
+        ..OutcomeCommit::nothing(due)
     }
 }
 
