@@ -85,29 +85,15 @@ fn outcome(
     let decided = decide(policies, None, &due.around, &news, now).context("a new case comes to a state")?;
     let state = &decided.state;
     Ok(OutcomeCommit {
-        case: due.case,
-        token: due.token,
-        rings: due.rings,
-        news_to: due.news_to,
         state: Some(seal_state(state)?),
         number: state.case.number.clone(),
-        open: true,
         status: state.case.status,
         updated_at: state.case.updated_at,
         moved_at: state.case.updated_at,
-        links: Vec::new(),
         groups: groups(&policies.current, state),
         decisions: decided.decisions,
-        actions: Vec::new(),
-        notices: Vec::new(),
-        withdrawn: Vec::new(),
-        gone: false,
-        held: false,
-        rank: 0,
-        flags: Vec::new(),
         due_at: Some(due_at),
-        blind: false,
-        refetch: false,
+        ..OutcomeCommit::nothing(due)
     })
 }
 
