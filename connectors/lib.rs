@@ -56,6 +56,19 @@ impl SourceConfig {
         }
     }
 
+    /// Custom fields, by the names that rules use.
+    pub fn fields(&self) -> Vec<&str> {
+        fn names<T>(fields: &BTreeMap<String, T>) -> Vec<&str> {
+            fields.keys().map(String::as_str).collect()
+        }
+        match self {
+            Self::ServiceNow(config) => names(&config.fields),
+            Self::Jira(config) => names(&config.fields),
+            Self::Zendesk(config) => names(&config.fields),
+            Self::Salesforce(config) => names(&config.fields),
+        }
+    }
+
     /// Every secret that [`build`] will ask for.
     pub fn secrets(&self) -> Vec<&SecretRef> {
         match self {

@@ -9,6 +9,7 @@ mod load;
 mod maintenance;
 mod read;
 mod rules;
+mod strangers;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use document::{
 pub use load::{Sections, schema};
 pub use maintenance::Maintenance;
 pub(crate) use read::place_in_text;
+pub use strangers::{Known, strangers};
 pub use suggest::Listed;
 
 use crate::around::GroupKind;

@@ -23,7 +23,7 @@ pub use source::{Brakes, Source, vendors};
 
 use crate::notify::Channel;
 use dutyd_core::calendar::ics_names_in;
-use dutyd_core::policy::PolicyFile;
+use dutyd_core::policy::{self, Known, PolicyFile};
 use dutyd_core::problem::Problem;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -170,6 +170,18 @@ fn sources(place: &Place, settings: &Settings) -> (Vec<Source>, Vec<Problem>) {
         }
     }
     (sources, problems)
+}
+
+/// Sources and custom fields that a policy names and no connector file has. Without a source nothing can be said.
+pub fn strangers(files: &[PolicyFile], sources: &[Source]) -> Vec<Problem> {
+    if sources.is_empty() {
+        return Vec::new();
+    }
+    let known = Known {
+        sources: sources.iter().map(|source| source.name.as_str()).collect(),
+        fields: sources.iter().flat_map(|source| source.config.fields()).collect(),
+    };
+    policy::strangers(files, &known)
 }
 
 /// Without a source there is nothing to do.

@@ -76,6 +76,7 @@ impl Daemon {
         let (policy, files) = read_policy(place).map_err(DaemonError::Config)?;
         let (rules, sources) = (policy.rules.len(), config.sources.len());
         tracing::info!(policy = policy.id, rules, sources, "dutyd starts");
+        warn_of_strangers(&files, &config.sources);
         let clock = clock(&config).await?;
         let seed = seed(clock.as_ref());
         let state_dir = &config.settings.state_dir;
@@ -108,7 +109,7 @@ impl Daemon {
             seed,
         };
         let engine = Arc::new(Engine::new(setup).await?);
-        let reload = reload(place.clone(), archive, policies);
+        let reload = reload(place.clone(), archive, policies, config.sources.clone());
         let desk = Arc::new(Desk {
             store: store.clone(),
             clock: clock.clone(),
@@ -181,6 +182,13 @@ fn load_config(place: &Place) -> Result<Config, DaemonError> {
 fn read_policy(place: &Place) -> Result<(Arc<Policy>, Vec<PolicyFile>), Vec<Problem>> {
     let files = config::policy_files(&place.dir)?;
     Policy::load(&files).map(|policy| (Arc::new(policy), files))
+}
+
+/// Names of sources and fields in the policy that this machine does not have: most are mistyped.
+fn warn_of_strangers(files: &[PolicyFile], sources: &[Source]) {
+    for remark in config::strangers(files, sources) {
+        tracing::warn!("{remark}");
+    }
 }
 
 /// Without the copy dutyd works; cases that refer to the policy would follow the next one after a restart.
@@ -271,7 +279,12 @@ async fn listen(
 
 /// How the files' policy is read and put in force; the one before is kept for cases that refer to it. A wrong one changes
 /// nothing.
-fn reload(place: Place, archive: Archive, policies: watch::Sender<Arc<PolicySet>>) -> Reload {
+fn reload(
+    place: Place,
+    archive: Archive,
+    policies: watch::Sender<Arc<PolicySet>>,
+    sources: Vec<Source>,
+) -> Reload {
     let read = move || {
         let (policy, files) = read_policy(&place).map_err(|problems| Refusal::Policy(lines(&problems)))?;
         Ok(Draft { policy, files })
@@ -284,6 +297,7 @@ fn reload(place: Place, archive: Archive, policies: watch::Sender<Arc<PolicySet>
             return Err(Refusal::Policy("more than 100 policies in one run; restart dutyd".to_owned()));
         }
         keep(&archive, &draft.policy, &draft.files);
+        warn_of_strangers(&draft.files, &sources);
         policies.send_replace(Arc::new(PolicySet { current: draft.policy, older }));
         Ok(())
     };

@@ -63,7 +63,7 @@ pub struct Clash {
     pub other: String,
 }
 
-const EVERY_SOURCE: &str = "*";
+pub(super) const EVERY_SOURCE: &str = "*";
 
 impl Customers {
     /// Adds a customer, known in every source by its canonical name, too. Returns aliases that another has already.
@@ -83,7 +83,8 @@ impl Customers {
             let by_id = alias.id.clone().map(|id| (&mut self.by_id, id));
             let by_name = alias.name.as_deref().map(|name| (&mut self.by_name, folded(name)));
             for (index, key) in by_id.into_iter().chain(by_name) {
-                let other = index.entry(alias.source.clone()).or_default().insert(key, name.to_owned());
+                let other =
+                    index.entry(alias.source.get_ref().clone()).or_default().insert(key, name.to_owned());
                 clashes.extend(other.filter(|other| other != name).map(|other| Clash { alias: at, other }));
             }
         }

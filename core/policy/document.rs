@@ -53,7 +53,8 @@ pub struct CustomerDoc {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct AliasDoc {
     /// Name of the source as configured; `*` for all.
-    pub source: String,
+    #[schemars(with = "String")]
+    pub source: Spanned<String>,
     /// The vendor's id of the account or organization.
     pub id: Option<String>,
     /// The name of the account or organization, compared without regard to case.
@@ -87,7 +88,8 @@ pub struct MaintenanceDoc {
     pub until: Spanned<String>,
     /// Sources concerned; all if empty.
     #[serde(default)]
-    pub sources: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub sources: Vec<Spanned<String>>,
     /// Cases concerned; all if absent. Reads `case` only.
     #[schemars(with = "Option<String>")]
     pub when: Option<Spanned<String>>,

@@ -88,13 +88,7 @@ pub fn schema() -> serde_json::Value {
 }
 
 pub(super) fn load(files: &[PolicyFile]) -> Result<Policy, Vec<Problem>> {
-    let mut readers: Vec<Reader<'_>> = files.iter().map(Reader::new).collect();
-    let mut sections = Sections::default();
-    for (index, reader) in readers.iter_mut().enumerate() {
-        if !reader.file.name.ends_with(".ics") && !sla::is_preset(reader.file) {
-            sections.take(index, reader);
-        }
-    }
+    let (mut readers, sections) = Sections::read(files);
     let mut policy = Policy { id: content_hash(files), ..Policy::default() };
     let calendars = compile_calendars(files, &sections);
     let mut more = match calendars {
@@ -184,6 +178,18 @@ fn manner(reader: &mut Reader<'_>, doc: &MannerDoc) -> Manner {
 }
 
 impl Sections {
+    /// Everything that stands in the files, each with the mistakes found so far.
+    pub(super) fn read(files: &[PolicyFile]) -> (Vec<Reader<'_>>, Self) {
+        let mut readers: Vec<Reader<'_>> = files.iter().map(Reader::new).collect();
+        let mut sections = Self::default();
+        for (index, reader) in readers.iter_mut().enumerate() {
+            if !reader.file.name.ends_with(".ics") && !sla::is_preset(reader.file) {
+                sections.take(index, reader);
+            }
+        }
+        (readers, sections)
+    }
+
     /// Everything that stands in one file.
     fn take(&mut self, index: usize, reader: &mut Reader<'_>) {
         for (key, value) in reader.table() {

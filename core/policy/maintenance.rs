@@ -40,7 +40,8 @@ impl Maintenance {
             );
             return None;
         }
-        Some(Self { name: doc.name.clone(), from, until, sources: doc.sources.clone(), when })
+        let sources = doc.sources.iter().map(|name| name.get_ref().clone()).collect();
+        Some(Self { name: doc.name.clone(), from, until, sources, when })
     }
 
     /// Whether the window is on for a case. A condition that cannot be told holds nothing back.

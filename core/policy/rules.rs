@@ -245,6 +245,11 @@ pub(super) fn sources(doc: &RuleDoc) -> Vec<&Spanned<String>> {
     doc.when.iter().chain(ladder).collect()
 }
 
+/// All conditions of a rule as written.
+pub(super) fn all_sources(doc: &RuleDoc) -> impl Iterator<Item = &Spanned<String>> {
+    sources(doc).into_iter().chain(&doc.exit)
+}
+
 /// Highest first.
 fn rungs(ladder: &LadderDoc) -> Vec<(Severity, &Spanned<String>)> {
     let all = [

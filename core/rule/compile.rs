@@ -97,8 +97,7 @@ pub(super) struct Compiler<'a> {
 impl Compiler<'_> {
     /// Where a part begins.
     fn place(&self, tree: &IdedExpr) -> usize {
-        let own = self.places.offset_for(tree.id).map_or(usize::MAX, |(start, _)| start as usize);
-        parse::children(tree).into_iter().map(|child| self.place(child)).fold(own, usize::min)
+        parse::place(tree, &self.places)
     }
 
     pub(super) fn fault(&mut self, tree: &IdedExpr, message: impl Into<String>, remedy: impl Into<String>) {

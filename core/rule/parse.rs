@@ -181,6 +181,12 @@ fn depth(tree: &IdedExpr) -> usize {
     1 + children(tree).into_iter().map(depth).max().unwrap_or(0)
 }
 
+/// Where a part begins.
+pub fn place(tree: &IdedExpr, places: &SourceInfo) -> usize {
+    let own = places.offset_for(tree.id).map_or(usize::MAX, |(start, _)| start as usize);
+    children(tree).into_iter().map(|child| place(child, places)).fold(own, usize::min)
+}
+
 /// The nodes directly below one. Maps, structs and comprehensions have none here: they are refused.
 pub fn children(tree: &IdedExpr) -> Vec<&IdedExpr> {
     match &tree.expr {

@@ -45,6 +45,7 @@ struct System {
 
 pub fn run(place: &Place, online: bool, format: Format) -> Result<Exit, Failure> {
     let mut report = Report::default();
+    let mut sources = Vec::new();
     match Config::load(place) {
         Ok(config) => {
             (report.sources, report.channels) = (config.sources.len(), config.channels.len());
@@ -52,10 +53,11 @@ pub fn run(place: &Place, online: bool, format: Format) -> Result<Exit, Failure>
             if online {
                 measured(&config, &mut report)?;
             }
+            sources = config.sources;
         }
         Err(problems) => report.problems.extend(problems),
     }
-    policy(place, &mut report);
+    policy(place, &sources, &mut report);
     report.remarks.extend(old_zones());
     match format {
         Format::Json => print_json(&report)?,
@@ -73,15 +75,16 @@ fn old_zones() -> Option<Problem> {
     Some(Problem::of_file("time zones", format!("{}{others}", first.message), &first.remedy))
 }
 
-fn policy(place: &Place, report: &mut Report) {
-    let policy = policy_files(&place.dir).and_then(|files| Policy::load(&files));
+fn policy(place: &Place, sources: &[Source], report: &mut Report) {
+    let policy = policy_files(&place.dir).and_then(|files| Ok((Policy::load(&files)?, files)));
     match policy {
-        Ok(policy) => {
+        Ok((policy, files)) => {
             let policy = Arc::new(policy);
             report.rules = policy.rules.len();
             report.examples = policy.examples_count();
             report.problems.extend(policy.run_examples());
             report.remarks.extend(policy.findings().iter().cloned());
+            report.remarks.extend(config::strangers(&files, sources));
             let suggestions = policy.customer_suggestions(&report.customers).into_iter();
             report.remarks.extend(suggestions.map(|text| {
                 Problem::of_file("policy/customers.toml", text, "or leave it: nothing is guessed")

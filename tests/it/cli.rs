@@ -132,6 +132,27 @@ fn the_shipped_policy_has_no_problem_and_its_examples_run() {
 }
 
 #[test]
+fn check_remarks_on_sources_and_fields_that_no_connector_file_has() {
+    let policy = "[customers.Acme]\naliases = [{ source = \"acne\", id = \"1\" }]\n[[rules]]\nname = \"emea\"\ntext = \"t\"\n\
+                  severity = \"watch\"\nwhen = \"case.fields.regoin == 'EMEA'\"\n[[rules.examples]]\nat = \"1h\"\nexpect = \"quiet\"\n";
+    let source = format!("{SOURCE}[servicenow.fields.region]\ncolumn = \"location.u_region\"\n");
+    let dir = configured(&[("connectors/acme.toml", &source), ("policy/mine.toml", policy)]);
+    let output = dutyd(dir.path(), &["check", "--dev"]);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "another machine may have them: {text}");
+    for told in [
+        "mine.toml:2:23: no source here is called `acne`\n  -> did you mean `acme`?",
+        "mine.toml:7:9: no connector file here maps a field `regoin`\n  -> did you mean `region`?",
+    ] {
+        assert!(text.contains(&format!("remark: {}/policy/{told}", dir.path().display())), "{told}: {text}");
+    }
+    assert!(
+        text.lines().last().is_some_and(|line| line.starts_with("ok: ") && line.contains(" remarks; add")),
+        "{text}"
+    );
+}
+
+#[test]
 fn check_says_that_nothing_is_watched_yet() {
     let text = stdout(&dutyd(configured(&[]).path(), &["check"]));
     assert!(
