@@ -106,6 +106,8 @@ struct Switches {
     rate_limit_per_hour: Option<u64>,
     /// Name of a business rule that aborts every update.
     aborting_rule: Option<String>,
+    /// A column of text that has a choice list all the same.
+    choice_column: Option<String>,
 }
 
 pub struct Instance {
@@ -219,6 +221,7 @@ fn instance(stage: &Stage, custom_columns: bool) -> Instance {
         csm_fraction: 0.0,
         rate_limit_per_hour: None,
         aborting_rule: None,
+        choice_column: None,
     };
     let (cases, tiny, used, files) = (HashMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     Instance { store, people, accounts, cases, switches, tiny, used, files }
@@ -400,6 +403,10 @@ impl Vendor for ServiceNow {
             "csm_fraction" => guard.switches.csm_fraction = fraction()?,
             "rate_limit_per_hour" => guard.switches.rate_limit_per_hour = value.as_u64(),
             "aborting_rule" => guard.switches.aborting_rule = value.as_str().map(ToOwned::to_owned),
+            "choice_column" => {
+                guard.switches.choice_column = value.as_str().map(ToOwned::to_owned);
+                guard.store.list_choices(value.as_str().unwrap_or_default());
+            }
             "custom_columns" => {
                 let switches = guard.switches.clone();
                 *guard = instance(&self.stage, truth()?);

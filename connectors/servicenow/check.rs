@@ -209,7 +209,7 @@ impl ServiceNow {
     ) -> Result<(), ConnectorError> {
         let marks = &self.config.marks;
         let query = format!("nameIN{},task^elementISNOTEMPTY", table.name());
-        let fields = "sys_id,element,max_length,read_only";
+        let fields = "sys_id,element,max_length,read_only,choice";
         let list = List::new("sys_dictionary", query, fields, self.children_limit());
         let known = self.to_the_end::<Row>(cx, &list, Lane::Hot).await;
         let rows = match known {
@@ -237,6 +237,14 @@ impl ServiceNow {
                     true,
                     format!("column {name} of {} is read-only", table.name()),
                     "clear \"Read only\" in the column's dictionary entry",
+                )),
+                Some(row) if has_choices(row) => findings.push(Finding::new(
+                    true,
+                    format!(
+                        "column {name} of {} has a choice list: such a column cannot be emptied, so a mark would stay",
+                        table.name()
+                    ),
+                    "choose no dropdown under Choice in the column's dictionary entry; what stands in it stays",
                 )),
                 Some(_) => {}
             }
@@ -333,6 +341,11 @@ impl ServiceNow {
         }
         Ok(())
     }
+}
+
+/// Vendor: `choice` is empty or 0 for a column without a list; an empty value empties no choice field (c_RESTAPI).
+fn has_choices(row: &Row) -> bool {
+    !matches!(text(row, "choice"), "" | "0")
 }
 
 fn text<'a>(row: &'a Row, column: &str) -> &'a str {

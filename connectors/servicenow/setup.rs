@@ -46,7 +46,7 @@ fn columns(config: &Config) -> String {
         line(
             &marks.severity,
             "dutyd severity",
-            "String, length 40, with the choices watch, warning, candidate, critical",
+            "String, length 40, Choice: none (a column with a choice list cannot be emptied)",
         );
         line(&marks.why, "dutyd why", "String, length 1000");
         line(&marks.flags, "dutyd marks", "String, length 4000 (for dutyd itself; leave it off the form)");

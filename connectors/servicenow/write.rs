@@ -172,6 +172,11 @@ impl ServiceNow {
                 Some(cell) if !same(&cell.value, wanted) && is_closed(row) => {
                     return Err(sealed(&format!("column {name} did not keep its value")));
                 }
+                Some(cell) if !same(&cell.value, wanted) && wanted.is_empty() => {
+                    return Err(refused(format!(
+                        "column {name} was not emptied: is it not writable, or has it a choice list? see `dutyd setup`"
+                    )));
+                }
                 Some(cell) if !same(&cell.value, wanted) => {
                     return Err(refused(format!(
                         "column {name} did not keep its value: not writable or too short"

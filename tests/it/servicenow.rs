@@ -5,7 +5,7 @@ use crate::contract::subject::{SERVICENOW, Subject, secrets};
 use crate::contract::wanted::critical;
 use crate::contract::world::{Reader, SOURCE, Setting, World};
 use dutyd_connectors::{ConnectorError, Fetched, Finding};
-use dutyd_core::action::Severity;
+use dutyd_core::action::{Action, Severity, Want};
 use dutyd_core::case::{CaseKey, Status};
 use dutyd_core::timeline::{Actor, EventKind};
 use serde_json::{Value, json};
@@ -162,6 +162,26 @@ async fn a_business_rule_that_aborts_the_write_is_a_refusal_with_its_name() {
 }
 
 #[tokio::test]
+async fn a_severity_with_a_choice_list_is_not_emptied_and_the_verdict_says_why() {
+    let world = world(&[("choice_column", json!("u_dutyd_severity"))]).await;
+    let case = world.create("marked").await;
+    world.deliver(&[critical(&case)]).await;
+    let clear = Action { want: Want::Mark(None), ..critical(&case) };
+    let applied = world.connector.apply(&world.cx(), std::slice::from_ref(&clear)).await.expect("verdicts");
+    let refused = applied[0].result.as_ref().expect_err("the severity stays");
+    assert!(
+        matches!(refused, ConnectorError::Refused { reason, .. }
+            if reason.contains("u_dutyd_severity was not emptied") && reason.contains("choice list")),
+        "{refused:?}"
+    );
+    assert_eq!(world.connector.holds(&world.cx(), &clear).await.expect("an answer"), None);
+    let history = world.history();
+    let record =
+        history["records"].as_array().into_iter().flatten().find(|row| text(row, "sys_id") == case.id);
+    assert_eq!(record.map(|row| text(row, "u_dutyd_severity")), Some("critical"));
+}
+
+#[tokio::test]
 async fn a_mark_taken_off_by_a_person_is_seen_as_theirs_whatever_the_account() {
     let world = world(&[]).await;
     let account = world.connector.profile().account.clone().expect("the account is configured");
@@ -251,6 +271,11 @@ async fn the_check_finds_what_is_wrong_and_says_what_to_do() {
         (vec![("rights", json!("too_few"))], true, "sys_journal_field"),
         (vec![("rights", json!("too_many"))], false, "admin"),
         (vec![("custom_columns", json!(false))], true, "u_dutyd_severity"),
+        (
+            vec![("choice_column", json!("u_dutyd_severity"))],
+            true,
+            "u_dutyd_severity of incident has a choice list",
+        ),
         (vec![("user_time_zone", json!("Asia/Tokyo"))], false, "Asia/Tokyo"),
         (
             vec![("user_time_zone", json!("Asia/Tokyo")), ("query_literals_in_user_zone", json!(true))],

@@ -361,7 +361,14 @@ fn body_fields(instance: &Instance, caller: &Caller, table: &str, call: &Call) -
             let text = if displayed { undisplay(&instance.store, caller, table, &field, text) } else { text };
             (field, text)
         })
+        .filter(|(field, text)| !text.is_empty() || !has_choices(instance, table, field))
         .collect())
+}
+
+// Vendor: an empty value clears a field, "not for choice fields" (c_RESTAPI).
+fn has_choices(instance: &Instance, table: &str, field: &str) -> bool {
+    let column = instance.store.table(table).and_then(|table| Some(table.columns[table.column(field)?].kind));
+    matches!(column, Some(Kind::Choice(_))) || instance.switches.choice_column.as_deref() == Some(field)
 }
 
 fn text_of(value: serde_json::Value) -> String {

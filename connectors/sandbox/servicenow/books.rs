@@ -1,7 +1,7 @@
 //! The platform's books: audit, journals, dictionary, and rows that come in without any bookkeeping.
 //! Knows the tables that record what happened to others; decides nothing.
 
-use super::schema::{self, TASKS};
+use super::schema::{self, Kind, TASKS};
 use super::store::{Fields, Store, Writer, is_journal, late, set, writable};
 use super::table::{CREATED_BY, CREATED_ON, MOD_COUNT, Row, SYS_ID, Text, UPDATED_BY, UPDATED_ON};
 use super::time;
@@ -172,8 +172,20 @@ impl Store {
                     ("active", Text::from("true")),
                     ("audit", Text::from(if audited { "true" } else { "false" })),
                     ("max_length", Text::from("4000")),
+                    ("choice", Text::from(if matches!(column.kind, Kind::Choice(_)) { "1" } else { "" })),
                 ],
             );
+        }
+    }
+
+    /// Gives a column of text a choice list, wherever a table has it.
+    pub fn list_choices(&mut self, element: &str) {
+        let Some(table) = self.table("sys_dictionary") else { return };
+        let Some(named) = table.column("element") else { return };
+        let of_it = table.rows.iter().flatten().filter(|row| &*row.values[named] == element);
+        let ids: Vec<Text> = of_it.map(|row| row.values[SYS_ID].clone()).collect();
+        for id in ids {
+            self.change_silently("sys_dictionary", &id, &vec![("choice".to_owned(), "1".to_owned())]);
         }
     }
 }

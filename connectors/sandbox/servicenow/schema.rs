@@ -270,6 +270,7 @@ const DICTIONARY: Named = &[
     ("active", Kind::Truth),
     ("audit", Kind::Truth),
     ("max_length", Kind::Whole),
+    ("choice", Kind::Whole),
 ];
 const ROLE: Named = &[("name", Kind::Text), ("description", Kind::Text)];
 const HAS_ROLE: Named = &[
