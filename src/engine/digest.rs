@@ -55,6 +55,7 @@ impl DailyDigest {
                 channel: channel_name,
                 key,
                 subject: String::new(),
+                aloud: true,
                 clears: false,
                 rank: i64::MAX,
                 body,

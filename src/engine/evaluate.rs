@@ -290,6 +290,11 @@ fn try_judge(bench: &Bench, due: &DueCase) -> Result<Judged, StoreError> {
     if let Some(source) = blind {
         source.note_judged_blind();
     }
+    // One that is known to have changed is seen again by itself, once it has been read.
+    let unread = due
+        .unread_since
+        .filter(|since| source.is_some_and(|source| bench.now.duration_since(*since) > source.bound()));
+    around.blind_since = around.blind_since.or(unread);
     let vendor_now = bench.now.saturating_add(offset).unwrap_or(bench.now);
     let Some(outcome) = decide(&bench.policies, before.as_ref(), &around, &news, vendor_now) else {
         return Ok((OutcomeCommit { refetch: unreadable.is_some(), ..OutcomeCommit::nothing(due) }, None));

@@ -268,7 +268,7 @@ impl Engine {
             for row in rows.iter().filter(|row| row.key.source == source) {
                 let state = crate::store::open_state(&row.state)?;
                 if state.marks.marker.is_some() || state.mark.expected().is_some() {
-                    let generation = state.mark.generation + 1;
+                    let generation = state.mark.generation + ABOVE_ALL;
                     let key = &state.case.key;
                     actions.push(Action::new(key, Slot::Mark, Want::Mark(None), generation));
                     actions.push(Action::new(key, Slot::Why, Want::Why(None), generation));
@@ -304,6 +304,9 @@ impl Engine {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// What takes marks off for good stands above all that a case may want meanwhile.
+const ABOVE_ALL: u64 = 1 << 32;
 
 /// The one loop: asks each unit in turn until all are idle, then sleeps until the first has something to do.
 pub async fn drive(

@@ -3,8 +3,8 @@
 use super::retry::{self, read_again};
 use super::source::{Source, Way};
 use super::spoiled::Records;
-use super::{EngineError, Shared, Tick, Unit, lock};
-use crate::clock::Wake;
+use super::{EngineError, Shared, Tick, Unit, derive_again, lock};
+use crate::clock::{Wake, Woke};
 use crate::store::{
     FetchResult, FetchedCase, HintBatch, Incoming, PageCommit, SourceLease, StoreError, TakenHint,
     seal_change, seal_news,
@@ -122,7 +122,13 @@ impl Unit for Pull {
             return Ok(Tick::Idle { until: Some(retry::after(now, STANDBY)) });
         };
         if self.source.take_rung() && !self.shared.clock.is_lockstep() {
-            self.shared.clock.sleep_until(Some(retry::after(now, GATHER)), &Wake::default()).await;
+            let gathered = retry::after(now, GATHER);
+            // Whoever looks first hears of a jump, and has to tell the others.
+            if self.shared.clock.sleep_until(Some(gathered), &Wake::default()).await == Woke::Jumped {
+                derive_again(&self.shared).await?;
+                self.source.note_rung();
+                return Ok(Tick::Worked);
+            }
         }
         // In lockstep the vendor must see requests in a fixed order.
         let (hints, page) = if self.shared.clock.is_lockstep() {
@@ -423,7 +429,15 @@ impl Pull {
         now: Timestamp,
     ) -> Result<Vec<FetchedCase>, EngineError> {
         let silent = ConnectorError::Unavailable { reason: "no answer for this case".to_owned() };
-        let later = |error: &ConnectorError| FetchResult::Later(read_again(error, 1, now, &self.shared.dice));
+        let waiting: BTreeMap<CaseKey, Timestamp> =
+            hints.iter().map(|hint| (hint.key.clone(), hint.since)).collect();
+        let later = |key: &CaseKey, error: &ConnectorError| {
+            let since = waiting.get(key).copied().unwrap_or(now);
+            if now.duration_since(since) > self.source.bound() {
+                tracing::warn!(case = %key, %since, "what happened to this case cannot be read: {error}");
+            }
+            FetchResult::Later(read_again(error, tries_since(since, now), now, &self.shared.dice))
+        };
         let mut results: BTreeMap<CaseKey, FetchResult> = BTreeMap::new();
         let mut cases = Vec::new();
         for one in fetched {
@@ -445,7 +459,7 @@ impl Pull {
                     if matches!(error, ConnectorError::Throttled { .. } | ConnectorError::SignedOut { .. }) {
                         self.fail(&error, now);
                     }
-                    let result = later(&error);
+                    let result = later(&key, &error);
                     (key, result)
                 }
             };
@@ -457,11 +471,18 @@ impl Pull {
         Ok(hints
             .into_iter()
             .map(|hint| {
-                let result = results.remove(&hint.key).unwrap_or_else(|| later(&silent));
+                let result = results.remove(&hint.key).unwrap_or_else(|| later(&hint.key, &silent));
                 FetchedCase { hint, result }
             })
             .collect())
     }
+}
+
+/// How often somebody would have tried in vain who waits twice as long each time: one record that cannot be read is asked
+/// for ever less often.
+fn tries_since(since: Timestamp, now: Timestamp) -> u32 {
+    let seconds = now.duration_since(since).as_secs().max(1);
+    seconds.ilog2() + 1
 }
 
 /// Texts end here: what rules may read of them becomes signals, and nothing else is kept.

@@ -327,15 +327,16 @@ impl Source {
         memory.braked_until = until;
     }
 
-    /// Since when we cannot see the source's changes within the bound; says so once, loudly.
+    /// Since when we cannot see the source's changes within the bound, also while it is paused; says so once, loudly, unless
+    /// it is.
     pub fn blind_since(&self, now: Timestamp) -> Option<Timestamp> {
         let bound = self.bound();
         let mut memory = lock(&self.memory);
-        let seen = memory.caught_up_at.filter(|_| !memory.paused)?;
+        let seen = memory.caught_up_at?;
         if now.duration_since(seen) <= bound {
             return memory.unsure_since;
         }
-        if memory.blind_since.is_none() {
+        if memory.blind_since.is_none() && !memory.paused {
             memory.blind_since = Some(seen);
             let because = memory.reading.because.clone().unwrap_or_else(|| "no scan has ended".to_owned());
             tracing::error!(source = %self.setup.name, since = %seen, bound_seconds = bound.as_secs(),
@@ -363,7 +364,7 @@ impl Source {
             caught_up_at: memory.caught_up_at,
             lag_seconds: memory.caught_up_at.map(|at| now.duration_since(at).as_secs()),
             bound_seconds: self.bound().as_secs(),
-            blind_since,
+            blind_since: blind_since.filter(|_| !memory.paused),
             signed_out: memory.reading.signed_out || memory.writing.signed_out,
             read_trouble: memory.reading.because.clone(),
             read_again_at: memory.reading.again_at,

@@ -9,7 +9,7 @@ use crate::metrics::Metrics;
 use crate::notify::{Channel, Content, Letter};
 use crate::store::{LeasedMessage, NoticeBounds, NoticeVerdict};
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::sync::{Arc, Mutex};
 
 /// Flags that one message can stand for.
@@ -29,8 +29,8 @@ pub struct Tell {
     name: String,
     shared: Arc<Shared>,
     setup: Arc<ChannelSetup>,
-    /// After a failure nothing is sent before.
-    quiet_until: Mutex<Option<Timestamp>>,
+    /// After failures, how many in a row there were, and until when nothing is sent.
+    failures: Mutex<(u32, Option<Timestamp>)>,
 }
 
 impl Tell {
@@ -39,7 +39,7 @@ impl Tell {
             name: format!("tell {}", setup.channel.name),
             shared: shared.clone(),
             setup: setup.clone(),
-            quiet_until: Mutex::default(),
+            failures: Mutex::default(),
         }
     }
 }
@@ -52,7 +52,7 @@ impl Unit for Tell {
 
     async fn tick(&self) -> Result<Tick, EngineError> {
         let (now, channel) = (self.shared.now(), &self.setup.channel);
-        if let Some(until) = lock(&self.quiet_until).filter(|until| *until > now) {
+        if let Some(until) = lock(&self.failures).1.filter(|until| *until > now) {
             return Ok(Tick::Idle { until: Some(until) });
         }
         let bounds = NoticeBounds { group_above: channel.group_above(), together_max: TOGETHER_MAX };
@@ -60,7 +60,10 @@ impl Unit for Tell {
             self.shared.store.lease_notices(&channel.name, self.shared.dice.token(), bounds, now).await?;
         let Some(message) = batch.message else { return Ok(Tick::Idle { until: batch.next_at }) };
         let verdict = match self.send(&message, now).await {
-            Ok(()) => NoticeVerdict::Told,
+            Ok(()) => {
+                *lock(&self.failures) = (0, None);
+                NoticeVerdict::Told
+            }
             Err(error) => self.verdict(&message, error),
         };
         self.setup.metrics.message(&channel.name, verdict.word());
@@ -80,21 +83,30 @@ impl Tell {
         self.setup.door.send(parcel, now).await
     }
 
+    /// When to try a message again. The channel rests too, the longer the more failed in a row: it may be the receiver, or
+    /// this message alone, which must not hold up others.
+    fn rest(&self, attempt: u32, told: Option<SignedDuration>) -> Timestamp {
+        let (now, dice) = (self.shared.now(), &self.shared.dice);
+        let told = told.map(|wait| wait.clamp(WAIT_MIN, WAIT_MAX));
+        let mut failures = lock(&self.failures);
+        failures.0 = failures.0.saturating_add(1);
+        let until = after(now, told.unwrap_or_else(|| backoff(failures.0, dice)));
+        failures.1 = Some(until);
+        after(now, backoff(attempt, dice)).max(until)
+    }
+
     fn verdict(&self, message: &LeasedMessage, error: PostError) -> NoticeVerdict {
-        let (now, channel) = (self.shared.now(), &self.setup.channel.name);
+        let channel = &self.setup.channel.name;
         let (id, attempt) = (&message.message, message.attempt);
         let (because, wait) = match error {
             PostError::Refused { because } => (because, None),
             PostError::Later { because, wait } if attempt < ATTEMPTS_MAX => {
-                let wait = wait.map(|wait| wait.clamp(WAIT_MIN, WAIT_MAX));
-                (because, Some(wait.unwrap_or_else(|| backoff(attempt, &self.shared.dice))))
+                (because, Some(self.rest(attempt, wait)))
             }
             PostError::Later { because, .. } => (format!("after {attempt} attempts: {because}"), None),
         };
         match wait {
-            Some(wait) => {
-                let at = after(now, wait);
-                *lock(&self.quiet_until) = Some(at);
+            Some(at) => {
                 tracing::warn!(%channel, message = %id, attempt, until = %at,
                     "nobody could be told on channel {channel}: {because}; trying again");
                 NoticeVerdict::Retry { at, because }

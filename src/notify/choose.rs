@@ -38,22 +38,30 @@ pub fn notices(seen: &Seen<'_>, channels: &[std::sync::Arc<Channel>]) -> Vec<New
     }
     let was = seen.before.map(|state| visible(seen.policies, state)).unwrap_or_default();
     let is = visible(seen.policies, seen.after);
-    let raised =
-        is.iter().filter(|flag| !was.iter().any(|old| same(old, flag) && old.severity >= flag.severity));
-    let cleared = was.iter().filter(|old| !is.iter().any(|flag| same(old, flag)));
+    let was_seen = |flag: &Flag| was.iter().any(|old| same(old, flag) && old.severity >= flag.severity);
     let wave = is_wave(seen);
-    let mut told: Vec<FlagNotice> = Vec::new();
-    if !wave && !seen.held && !is_old_story(seen) {
-        let fresh = raised.filter(|flag| !is_adopted(seen, flag) && !is_of_wave(seen, flag));
-        told.extend(fresh.map(|flag| notice(seen.policies, seen.after, flag, seen.now)));
+    let tells = !wave && !seen.held && !is_old_story(seen);
+    let tellable = |flag: &Flag| tells && !is_adopted(seen, flag) && !is_of_wave(seen, flag);
+    // A case that has just become a channel's business brings its flags with it.
+    let is_new_to = |channel: &Channel| seen.before.is_some_and(|before| !channel.covers(&before.case));
+    let moved = channels.iter().any(|channel| is_new_to(channel));
+    let fresh: Vec<(bool, FlagNotice)> = is
+        .iter()
+        .filter(|flag| tellable(flag) && (moved || !was_seen(flag)))
+        .map(|flag| (was_seen(flag), notice(seen.policies, seen.after, flag, seen.now)))
+        .collect();
+    let cleared = was.iter().filter(|old| !is.iter().any(|flag| same(old, flag)));
+    let over: Vec<FlagNotice> = cleared
+        .map(|flag| FlagNotice { clears: true, ..notice(seen.policies, seen.after, flag, seen.now) })
+        .collect();
+    let mut rows = Vec::new();
+    for channel in channels {
+        let raised = fresh.iter().filter(|(known, _)| !known || is_new_to(channel)).map(|(_, notice)| notice);
+        rows.extend(raised.filter(|notice| hears(channel, notice, seen)).map(|one| (one, channel, true)));
+        let aloud = if wave { channel.keeps_open() } else { channel.hears_clears() };
+        rows.extend(over.iter().map(|notice| (notice, channel, aloud)));
     }
-    let over = cleared.map(|flag| notice(seen.policies, seen.after, flag, seen.now));
-    told.extend(over.map(|notice| FlagNotice { clears: true, ..notice }));
-    let pairs = told.iter().flat_map(|notice| channels.iter().map(move |channel| (notice, channel)));
-    pairs
-        .filter(|(notice, channel)| hears(channel, notice, seen, wave))
-        .filter_map(|(notice, channel)| row(notice, channel, seen.after))
-        .collect()
+    rows.into_iter().filter_map(|(notice, channel, aloud)| row(notice, channel, seen.after, aloud)).collect()
 }
 
 /// Open flags that people see and a manager should, the covered ones left out.
@@ -100,11 +108,10 @@ fn is_of_wave(seen: &Seen<'_>, flag: &Flag) -> bool {
     flag.of_wave && seen.decisions.iter().any(raised)
 }
 
-fn hears(channel: &Channel, notice: &FlagNotice, seen: &Seen<'_>, wave: bool) -> bool {
-    let case = &seen.after.case;
+/// Whether a flag is told on a channel. That it is over is told of whatever was told, wherever the case is by then.
+fn hears(channel: &Channel, notice: &FlagNotice, seen: &Seen<'_>) -> bool {
     let loud = channel.severity == Threshold::Candidate || notice.severity == Severity::Critical;
-    let wanted = !notice.clears || if wave { channel.keeps_open() } else { channel.hears_clears() };
-    loud && wanted && channel.covers(case) && (channel.observe || !seen.observed)
+    loud && channel.covers(&seen.after.case) && (channel.observe || !seen.observed)
 }
 
 impl Channel {
@@ -151,7 +158,7 @@ pub fn nearest_end(policies: &PolicySet, state: &CaseState, now: Timestamp) -> O
     running.filter_map(|clock| Some((clock.clock, clock.due_at?))).min_by_key(|(_, due_at)| *due_at)
 }
 
-fn row(notice: &FlagNotice, channel: &Channel, state: &CaseState) -> Option<NewNotice> {
+fn row(notice: &FlagNotice, channel: &Channel, state: &CaseState, aloud: bool) -> Option<NewNotice> {
     let key = match notice.clears {
         true => computed_id(&["cleared", &notice.episode]),
         false => computed_id(&["raised", &notice.episode, notice.severity.word()]),
@@ -163,6 +170,7 @@ fn row(notice: &FlagNotice, channel: &Channel, state: &CaseState) -> Option<NewN
         subject: notice.episode.clone(),
         clears: notice.clears,
         rank: rank(notice, flag),
+        aloud,
         body: serde_json::to_string(&Content::Flag(Box::new(notice.clone()))).ok()?,
     })
 }

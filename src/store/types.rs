@@ -74,6 +74,8 @@ pub struct TakenHint {
     pub rings: i64,
     /// A webhook asked, somebody may be waiting.
     pub hot: bool,
+    /// When it was first asked for.
+    pub since: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -115,6 +117,8 @@ pub struct DueCase {
     pub news_to: i64,
     /// Without `blind_since`, which the engine knows.
     pub around: Around,
+    /// Since when the vendor's record is known to have changed and not been read.
+    pub unread_since: Option<Timestamp>,
     /// When its source was first read.
     pub watched_from: Option<Timestamp>,
 }
@@ -218,6 +222,8 @@ pub struct NewNotice {
     pub subject: String,
     /// It says that the flag is gone.
     pub clears: bool,
+    /// Whether it is told, or only takes back what was not told yet.
+    pub aloud: bool,
     /// Order of sending and listing: lower goes first.
     pub rank: i64,
     pub body: String,

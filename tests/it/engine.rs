@@ -1,6 +1,7 @@
 //! What the engine does after each kind of answer, with a scripted connector and a clock that moves only when told.
 
 mod double;
+mod sight;
 
 pub use double::{Double, NoNetwork, Record, page};
 
@@ -334,7 +335,7 @@ async fn silence_beyond_the_bound_is_blindness_and_ends_with_the_next_scan() {
     assert_eq!(stage.engine.health()[0].blind_since, None);
 }
 
-const UNOWNED: &str = r#"
+pub const UNOWNED: &str = r#"
 [[rules]]
 name = "urgent-unowned"
 when = "case.urgent && case.owner == null && owner_for.wall >= minutes(15)"

@@ -6,6 +6,7 @@ use dutyd::engine::{Tick, Unit};
 use dutyd_core::case::{Case, CaseChange, CaseKey, Party, Priority, Revision, SeenMarks, Status};
 use dutyd_core::timeline::{Actor, EventKind, TimelineEvent};
 use jiff::{SignedDuration, Timestamp};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub const SOURCE: &str = "desk";
@@ -72,23 +73,33 @@ pub fn change(id: &str, version: i64) -> CaseChange {
 }
 
 /// A clock that moves only when told.
-pub struct HandClock(Mutex<Timestamp>);
+pub struct HandClock {
+    now: Mutex<Timestamp>,
+    /// The next look at it says that it jumped.
+    jumped: AtomicBool,
+}
 
 impl HandClock {
     pub fn new(now: Timestamp) -> Self {
-        Self(Mutex::new(now))
+        Self { now: Mutex::new(now), jumped: AtomicBool::default() }
     }
 
     pub fn read(&self) -> Timestamp {
-        *self.0.lock().expect("not poisoned")
+        *self.now.lock().expect("not poisoned")
     }
 
     pub fn set(&self, now: Timestamp) {
-        *self.0.lock().expect("not poisoned") = now;
+        *self.now.lock().expect("not poisoned") = now;
+    }
+
+    /// As the machine's own clock when somebody sets it.
+    pub fn jump(&self, now: Timestamp) {
+        self.set(now);
+        self.jumped.store(true, Ordering::Relaxed);
     }
 
     pub fn pass(&self, by: SignedDuration) {
-        *self.0.lock().expect("not poisoned") += by;
+        *self.now.lock().expect("not poisoned") += by;
     }
 }
 
@@ -99,6 +110,6 @@ impl Clock for HandClock {
     }
 
     async fn sleep_until(&self, _until: Option<Timestamp>, _wake: &Wake) -> Woke {
-        Woke::Slept
+        if self.jumped.swap(false, Ordering::Relaxed) { Woke::Jumped } else { Woke::Slept }
     }
 }

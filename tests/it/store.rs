@@ -8,9 +8,10 @@ mod whole;
 use crate::fixture::{SOURCE, change, key, minutes, start};
 use dutyd::store::sqlite::SqliteStore;
 use dutyd::store::{
-    ActionBatch, Brakes, DueCase, FactsRead, FetchResult, FetchedCase, LEASE_LIFE, NEWS_VERSION, Order,
-    OutcomeCommit, PageCommit, PageSaved, Retention, Sealed, Settlement, SourceLease, Store, StoreError,
-    TakenHint, Token, Verdict, Watched, open_news, open_state, seal_change, seal_news, seal_state,
+    ActionBatch, Brakes, DueCase, FactsRead, FetchResult, FetchedCase, LEASE_LIFE, NEWS_VERSION, NewNotice,
+    NoticeBounds, NoticeVerdict, Order, OutcomeCommit, PageCommit, PageSaved, Retention, Sealed, Settlement,
+    SourceLease, Store, StoreError, TakenHint, Token, Verdict, Watched, open_news, open_state, seal_change,
+    seal_news, seal_state,
 };
 use dutyd_connectors::{Cursor, Hint, Quarantined};
 use dutyd_core::action::{Action, Receipt, Slot, Want};

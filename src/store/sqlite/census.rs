@@ -1,8 +1,9 @@
-//! The rolling census: every open case is asked for again within a week, although nothing told of a change.
+//! The rolling census: every open case, and every one that could not be read, is asked for again within a week, although
+//! nothing told of a change.
 //!
 //! Some edits leave no trace in what polls go by (ServiceNow: `autoSysFields(false)`; Salesforce: formula fields), some
-//! deletions none anywhere, and a search index may show a change later than any poll allows for. Whoever fetches finds
-//! all of them.
+//! deletions none anywhere, a right that was lost comes back without a change of what it hid, and a search index may show
+//! a change later than any poll allows for. Whoever fetches finds all of them.
 
 use super::open::{meta, set_meta};
 use super::rows::{at, ms};
@@ -46,10 +47,10 @@ fn place(db: &Connection) -> Result<Option<(Timestamp, i64)>> {
     Ok(parts.and_then(|(began, after)| Some((at(began.parse().ok()?), after.parse().ok()?))))
 }
 
-/// Open cases with ids in `(after, until]`, of sources whose first import is done: id, source, vendor's id.
+/// Open cases, and those that were absent when they were last read, with ids in `(after, until]`, of sources whose first import is done: id, source, vendor's id.
 fn open_cases(db: &Connection, after: i64, until: i64) -> Result<Vec<(i64, i64, String)>> {
     let mut statement = db.prepare_cached(
-        "SELECT id, source, vendor_id FROM cases WHERE id > ?1 AND id <= ?2 AND open
+        "SELECT id, source, vendor_id FROM cases WHERE id > ?1 AND id <= ?2 AND (open OR digest IS NULL)
            AND source IN (SELECT id FROM source WHERE imported)
          ORDER BY id LIMIT ?3",
     )?;

@@ -1,14 +1,14 @@
 //! What comes in: source leases, webhooks, pages, hints and what was fetched for them.
 
 use super::bells::{self, Bell};
-use super::rows::{Held, Known, add_news, at, count, held, insert_case, known, ms, source_id};
+use super::rows::{Held, Known, add_news, at, count, held, insert_case, known, ms, source_id, wake};
 use crate::store::{
     FetchResult, FetchedCase, HintBatch, Incoming, LEASE_LIFE, PageCommit, PageSaved, Result, SourceLease,
     StoreError, TakenHint, Token,
 };
 use dutyd_connectors::{Cursor, Hint, Quarantined};
 use dutyd_core::case::CaseKey;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ use std::collections::btree_map::Entry;
 /// Characters kept of a record that could not be understood.
 const RAW_MAX: usize = 65_536;
 const DAY_MS: i64 = 86_400_000;
+/// A hint that nothing hinders is fetched within this time.
+const PROMPT: SignedDuration = SignedDuration::from_secs(60);
 /// A delivery is recognised for seven days besides the current one.
 const BEFORE_TODAY: &str = "SELECT 1 FROM delivery
     WHERE day IN (?1 - 1, ?1 - 2, ?1 - 3, ?1 - 4, ?1 - 5, ?1 - 6, ?1 - 7) AND hash = ?2";
@@ -141,6 +143,7 @@ fn ring(db: &Connection, source: i64, vendor_id: &str, ring: Ring, now: Timestam
     db.prepare_cached(
         "INSERT INTO hint (source, vendor_id, lane, ready_at, since, rung) VALUES (?1, ?2, ?3, ?4, ?4, ?5)
          ON CONFLICT DO UPDATE SET rings = rings + 1, lane = min(lane, excluded.lane),
+           since = CASE WHEN excluded.lane < lane THEN excluded.since ELSE since END,
            rung = max(rung, excluded.rung)",
     )?
     .execute(params![source, vendor_id, i64::from(!ring.hot), ms(now), ring.rung])?;
@@ -289,13 +292,14 @@ pub fn take_hints(db: &Connection, lease: &SourceLease, max: usize, now: Timesta
     let mut hints = Vec::new();
     for lane in 0..=1 {
         let mut ready = db.prepare_cached(
-            "SELECT vendor_id, rings, lane, rung FROM hint WHERE source = ?1 AND lane = ?2 AND ready_at <= ?3
+            "SELECT vendor_id, rings, lane, rung, since FROM hint WHERE source = ?1 AND lane = ?2 AND ready_at <= ?3
              ORDER BY ready_at LIMIT ?4",
         )?;
         let room = max.saturating_sub(hints.len());
         let rows = ready.query_map(params![source.id, lane, ms(now), room], |row| {
             let key = CaseKey::new(lease.source.clone(), row.get::<_, String>(0)?);
-            Ok(TakenHint { key, rings: row.get(1)?, hot: row.get::<_, i64>(2)? == 0, rung: row.get(3)? })
+            let (rings, hot) = (row.get(1)?, row.get::<_, i64>(2)? == 0);
+            Ok(TakenHint { key, rings, hot, rung: row.get(3)?, since: at(row.get(4)?) })
         })?;
         for hint in rows {
             hints.push(hint?);
@@ -325,6 +329,10 @@ pub fn commit_fetched(
                 let taken = take_in(db, source, known, change, now)?;
                 news += usize::from(taken != Taken::Known);
                 cases += i64::from(taken == Taken::NewCase);
+                // While it waited the case may have been judged as one that is not seen.
+                if let Some(known) = known.filter(|_| taken == Taken::Known && waited(hint, now)) {
+                    wake(db, known.id, now)?;
+                }
                 if hint.rung {
                     bells::rang(db, source.id, &hint.key.id, known, revision)?;
                 } else if known.is_none() && source.imported && source.rings {
@@ -334,6 +342,7 @@ pub fn commit_fetched(
             FetchResult::Absent(gone) => {
                 if let Some(known) = known {
                     add_news(db, known.id, gone, now)?;
+                    forget_version(db, known.id)?;
                     news += 1;
                 }
             }
@@ -348,6 +357,18 @@ pub fn commit_fetched(
     }
     count_changes(db, source.id, cases, news)?;
     Ok(news)
+}
+
+/// Whether a hint waited longer than any that nothing keeps from being fetched.
+fn waited(hint: &TakenHint, now: Timestamp) -> bool {
+    hint.hot && now.duration_since(hint.since) > PROMPT
+}
+
+/// Whatever is read of the case next is news, although its version is the one that was known.
+fn forget_version(db: &Connection, case: i64) -> Result<()> {
+    db.prepare_cached("UPDATE cases SET full_ms = NULL, full_count = NULL, digest = NULL WHERE id = ?1")?
+        .execute([case])?;
+    Ok(())
 }
 
 /// A hint is done with unless it was rung again while we were fetching.
@@ -366,7 +387,11 @@ fn put_down(
             return Ok(());
         }
     }
-    db.prepare_cached("UPDATE hint SET ready_at = ?3, taken = 0 WHERE source = ?1 AND vendor_id = ?2")?
-        .execute(params![source, hint.key.id, ms(again.unwrap_or(now))])?;
+    // One that was rung again meanwhile waits since then, one that could not be fetched since it was first asked for.
+    db.prepare_cached(
+        "UPDATE hint SET ready_at = ?3, taken = 0, since = CASE WHEN ?4 THEN ?3 ELSE since END
+         WHERE source = ?1 AND vendor_id = ?2",
+    )?
+    .execute(params![source, hint.key.id, ms(again.unwrap_or(now)), again.is_none()])?;
     Ok(())
 }

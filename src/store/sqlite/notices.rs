@@ -19,6 +19,10 @@ const FLYING: i64 = 3;
 const PARKED: i64 = 5;
 const TOLD: i64 = 6;
 
+/// Never tried. What is news of a flag waits for what is older of it.
+const FRESH: &str = "WHERE channel = ?1 AND stage = 0 AND stage <> 6
+    AND subject NOT IN (SELECT subject FROM notice WHERE channel = ?1 AND stage IN (2, 3) AND stage <> 6)";
+
 /// Over how long messages are counted for grouping.
 const WINDOW: SignedDuration = SignedDuration::from_secs(60);
 /// What was told is remembered so long, and as long as its flag is open: it is not told again.
@@ -26,25 +30,28 @@ const REMEMBER: SignedDuration = SignedDuration::from_hours(24 * 30);
 const PURGE_MAX: usize = 10_000;
 const PARKED_MAX: usize = 1_000;
 
-/// Takes up what an outcome tells. The same thing is never told twice; a clear is told only of what was, and takes back
-/// what was not told yet.
+/// Takes up what an outcome tells. The same thing is never told twice, unless its end was told in between; an end is told
+/// only of what was; and what was not told yet is taken back by its opposite.
 pub fn add(db: &Connection, case: i64, notices: &[NewNotice], now: Timestamp) -> Result<()> {
     for notice in notices {
-        if notice.clears {
-            db.prepare_cached(
-                "DELETE FROM notice WHERE case_id = ?1 AND channel = ?2 AND subject = ?3 AND attempts = 0 AND stage = 0",
+        let subject = params![case, notice.channel, notice.subject, notice.clears];
+        db.prepare_cached(
+            "DELETE FROM notice WHERE case_id = ?1 AND channel = ?2 AND subject = ?3 AND clears <> ?4
+               AND attempts = 0 AND stage = 0",
+        )?
+        .execute(subject)?;
+        // How often its end was told, and whether it was told after that.
+        let (ends, told): (i64, bool) = db
+            .prepare_cached(
+                "SELECT total(clears), coalesce(max(iif(clears, 0, id)) > max(iif(clears, id, 0)), 0) FROM notice
+                 WHERE case_id = ?1 AND channel = ?2 AND subject = ?3",
             )?
-            .execute(params![case, notice.channel, notice.subject])?;
-            let told = db
-                .prepare_cached(
-                    "SELECT 1 FROM notice WHERE case_id = ?1 AND channel = ?2 AND subject = ?3 AND NOT clears",
-                )?
-                .exists(params![case, notice.channel, notice.subject])?;
-            if !told {
-                continue;
-            }
+            .query_row(&subject[..3], |row| Ok((row.get::<_, f64>(0)? as i64, row.get(1)?)))?;
+        if notice.clears && !(notice.aloud && told) {
+            continue;
         }
-        insert(db, case, notice, now)?;
+        let key = if ends == 0 { notice.key.clone() } else { format!("{}-{ends}", notice.key) };
+        insert(db, case, &NewNotice { key, ..notice.clone() }, now)?;
     }
     Ok(())
 }
@@ -81,8 +88,7 @@ pub fn recover(db: &Connection, now: Timestamp) -> Result<()> {
 
 /// Whether there is anything to lease, and if not, when there may be.
 pub fn outlook(db: &Connection, channel: &str) -> Result<Option<Timestamp>> {
-    let ready = "SELECT 1 FROM notice WHERE channel = ?1 AND stage = 0 AND stage <> 6";
-    if db.prepare_cached(ready)?.exists([channel])? {
+    if db.prepare_cached(&format!("SELECT 1 FROM notice {FRESH}"))?.exists([channel])? {
         return Ok(Some(Timestamp::MIN));
     }
     let next: Option<i64> = db
@@ -93,7 +99,7 @@ pub fn outlook(db: &Connection, channel: &str) -> Result<Option<Timestamp>> {
     Ok(next.map(at))
 }
 
-/// One message to be sent now: one that was tried before, or a new one, of several notices if many came at once.
+/// One message to be sent now: a new one, of several notices if many came at once, or one that was tried before.
 pub fn lease(
     db: &Connection,
     channel: &str,
@@ -101,16 +107,13 @@ pub fn lease(
     bounds: NoticeBounds,
     now: Timestamp,
 ) -> Result<NoticeBatch> {
-    let message = match again(db, channel, now)? {
-        Some(message) => Some(message),
-        None => match form(db, channel, bounds, now)? {
-            Formed::Message(message) => Some(message),
-            Formed::Wait(until) => return Ok(NoticeBatch { message: None, next_at: Some(until) }),
-            Formed::Nothing => None,
-        },
-    };
-    let Some(message) = message else {
-        return Ok(NoticeBatch { message: None, next_at: outlook(db, channel)? });
+    // One that nobody took holds up no other.
+    let message = match (form(db, channel, bounds, now)?, again(db, channel, now)?) {
+        (Formed::Message(message), _) | (_, Some(message)) => message,
+        (Formed::Wait(until), None) => return Ok(NoticeBatch { message: None, next_at: Some(until) }),
+        (Formed::Nothing, None) => {
+            return Ok(NoticeBatch { message: None, next_at: outlook(db, channel)? });
+        }
     };
     Ok(NoticeBatch { message: Some(fly(db, channel, message, token, now)?), next_at: None })
 }
@@ -135,9 +138,7 @@ enum Formed {
 
 fn form(db: &Connection, channel: &str, bounds: NoticeBounds, now: Timestamp) -> Result<Formed> {
     let fresh: Vec<(i64, String)> = all(db
-        .prepare_cached(
-            "SELECT id, key FROM notice WHERE channel = ?1 AND stage = 0 AND stage <> 6 ORDER BY rank, id LIMIT ?2",
-        )?
+        .prepare_cached(&format!("SELECT id, key FROM notice {FRESH} ORDER BY rank, id LIMIT ?2"))?
         .query_map(params![channel, bounds.together_max], |row| Ok((row.get(0)?, row.get(1)?)))?)?;
     let Some((_, worst)) = fresh.first().cloned() else { return Ok(Formed::Nothing) };
     let room = match bounds.group_above {

@@ -14,8 +14,6 @@ use std::collections::BTreeSet;
 
 /// Members made due by one slice.
 const SLICE_MAX: usize = 256;
-/// Cases that link to one case and are made due when it moves.
-const LINKERS_MAX: usize = 64;
 /// Linked cases that rules can see.
 const LINKS_MAX: usize = 32;
 
@@ -223,9 +221,9 @@ pub fn link(
                 "SELECT link.case_id FROM cases JOIN source ON source.id = cases.source
                  JOIN link ON link.source = source.name AND link.vendor_id = cases.vendor_id
                  JOIN due ON due.case_id = link.case_id AND due.open
-                 WHERE cases.id = ?1 LIMIT ?2",
+                 WHERE cases.id = ?1",
             )?
-            .query_map(params![outcome.case, LINKERS_MAX], |row| row.get(0))?
+            .query_map([outcome.case], |row| row.get(0))?
             .collect::<std::result::Result<_, _>>()?;
         for linker in linkers {
             wake(db, linker, now)?;

@@ -34,6 +34,8 @@ pub struct Double {
     pub held: Mutex<bool>,
     /// A record that lives at the vendor: what is written to it is read back.
     pub record: Mutex<Option<Record>>,
+    /// What is answered for each case that is asked for by name, where not as by a healthy vendor.
+    pub fetched: Mutex<Option<fn(&CaseKey) -> Fetched>>,
     asked: Mutex<Vec<String>>,
 }
 
@@ -80,6 +82,7 @@ impl Double {
             writes: Mutex::default(),
             held: Mutex::default(),
             record: Mutex::default(),
+            fetched: Mutex::default(),
             asked: Mutex::default(),
         }
     }
@@ -126,7 +129,12 @@ impl Connector for Double {
 
     async fn fetch(&self, _cx: &Ctx<'_>, cases: &[CaseKey]) -> Result<Vec<Fetched>, ConnectorError> {
         self.note(format!("fetch {}", cases.iter().map(|key| key.id.as_str()).collect::<Vec<_>>().join(" ")));
-        Ok(cases.iter().map(|key| Fetched::Case(Box::new(change(&key.id, 1)))).collect())
+        if let Some(answer) = *self.fetched.lock().expect("not poisoned") {
+            return Ok(cases.iter().map(answer).collect());
+        }
+        let living = self.record.lock().expect("not poisoned").as_ref().map(Record::read);
+        let read = |key: &CaseKey| living.clone().unwrap_or_else(|| change(&key.id, 1));
+        Ok(cases.iter().map(|key| Fetched::Case(Box::new(read(key)))).collect())
     }
 
     async fn holds(&self, cx: &Ctx<'_>, action: &Action) -> Result<Option<Receipt>, ConnectorError> {

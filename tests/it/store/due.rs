@@ -9,6 +9,7 @@ pub async fn every(make: MakeStore) {
     a_changed_fact_wakes_only_the_members_that_read_it(make).await;
     a_case_that_joins_a_group_is_judged_by_what_the_group_knows(make).await;
     a_case_is_judged_again_once_its_links_are_known(make).await;
+    everyone_who_links_to_a_case_is_judged_again_when_it_moves(make).await;
     a_large_group_is_woken_in_slices_and_a_small_one_does_not_wait(make).await;
     a_new_policy_makes_open_cases_due_nearest_deadline_first(make).await;
     what_is_past_retention_is_forgotten(make).await;
@@ -101,6 +102,28 @@ async fn a_case_that_joins_a_group_is_judged_by_what_the_group_knows(make: MakeS
     let woken = bed.due(start()).await;
     assert_eq!(woken.iter().map(|case| case.key.id.as_str()).collect::<Vec<_>>(), ["b"], "nobody else");
     assert_eq!(woken[0].around.customer.map(|facts| facts.urgent), Some(1));
+}
+
+/// A problem record with as many incidents as any has.
+async fn everyone_who_links_to_a_case_is_judged_again_when_it_moves(make: MakeStore) {
+    let (bed, lease) = Bed::leased(make).await;
+    let ids: Vec<String> = (0..300).map(|nth| format!("incident{nth}")).collect();
+    let mut versions: Vec<(&str, i64)> = ids.iter().map(|id| (id.as_str(), 1)).collect();
+    versions.push(("problem", 1));
+    bed.save(&lease, &versions).await;
+    let links = |case: &DueCase| if case.key.id == "problem" { Vec::new() } else { vec![key("problem")] };
+    loop {
+        let cases = bed.due(start()).await;
+        if cases.is_empty() {
+            break;
+        }
+        let outcomes = cases.iter().map(|case| OutcomeCommit { links: links(case), ..outcome(case) });
+        bed.commit(outcomes.collect(), start()).await;
+    }
+    bed.save(&lease, &[("problem", 2)]).await;
+    let problem = bed.due(start()).await.remove(0);
+    bed.commit(vec![OutcomeCommit { moved_at: start() + minutes(1), ..outcome(&problem) }], start()).await;
+    assert_eq!(bed.due(start()).await.len(), 300);
 }
 
 /// Its first judgement comes before the store knows what it is linked to.

@@ -11,6 +11,50 @@ pub async fn every(make: MakeStore) {
     the_writes_of_an_hour_are_bounded(make).await;
     held_actions_wait_until_their_case_changes(make).await;
     a_paused_source_sends_nothing(make).await;
+    a_flag_that_is_back_after_its_end_was_told_is_told_again(make).await;
+}
+
+async fn a_flag_that_is_back_after_its_end_was_told_is_told_again(make: MakeStore) {
+    let (bed, lease) = Bed::leased(make).await;
+    let mut told = Vec::new();
+    // Whether it is over, and whether the channel can be reached.
+    let steps = [
+        (false, true),
+        (false, true),
+        (true, true),
+        (false, true),
+        (true, false),
+        (false, true),
+        (true, true),
+    ];
+    for (nth, (clears, reachable)) in (0..).zip(steps) {
+        let now = start() + minutes(nth);
+        let lease =
+            bed.store().lease_source(SOURCE, lease.token, now).await.expect("stored").expect("a lease");
+        bed.save(&lease, &[("a", nth + 1)]).await;
+        let case = bed.due(now).await.remove(0);
+        let notice = NewNotice {
+            channel: "duty".to_owned(),
+            key: if clears { "over" } else { "raised" }.to_owned(),
+            subject: "episode".to_owned(),
+            clears,
+            aloud: true,
+            rank: 0,
+            body: "{}".to_owned(),
+        };
+        bed.commit(vec![OutcomeCommit { notices: vec![notice], ..outcome(&case) }], now).await;
+        if !reachable {
+            continue;
+        }
+        let bounds = NoticeBounds { group_above: None, together_max: 10 };
+        let batch = bed.store().lease_notices("duty", Token(31), bounds, now).await.expect("leased");
+        if let Some(message) = batch.message {
+            told.push(message.message.clone());
+            let settled = bed.store().settle_notices("duty", message, NoticeVerdict::Told, now).await;
+            assert!(settled.expect("settled"));
+        }
+    }
+    assert_eq!(told, ["raised", "over", "raised-1", "over-1"], "what was taken back untold is not told");
 }
 
 async fn an_unsent_want_is_replaced_by_a_newer_one(make: MakeStore) {
