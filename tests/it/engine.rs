@@ -3,7 +3,7 @@
 mod double;
 mod sight;
 
-pub use double::{Double, NoNetwork, Record, page};
+pub use double::{Answer, Double, NoNetwork, Record, page};
 
 use crate::fixture::{HandClock, SOURCE, change, key, minutes, start};
 use dutyd::clock::Clock;

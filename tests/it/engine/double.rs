@@ -24,6 +24,7 @@ impl Transport for NoNetwork {
     }
 }
 
+pub type Answer = fn(&CaseKey) -> Fetched;
 pub type Answers<T> = Mutex<VecDeque<Result<T, ConnectorError>>>;
 
 /// Answers as scripted; with nothing scripted, as a healthy vendor without news. Notes what it was asked.
@@ -35,7 +36,7 @@ pub struct Double {
     /// A record that lives at the vendor: what is written to it is read back.
     pub record: Mutex<Option<Record>>,
     /// What is answered for each case that is asked for by name, where not as by a healthy vendor.
-    pub fetched: Mutex<Option<fn(&CaseKey) -> Fetched>>,
+    pub fetched: Mutex<Option<Answer>>,
     asked: Mutex<Vec<String>>,
 }
 

@@ -1,12 +1,12 @@
 //! What is not seen is not judged as if it were: pauses, records that cannot be fetched, rights that come and go, a clock
 //! that jumps.
 
-use super::{Double, Record, Stage, UNOWNED, page, policies};
+use super::{Answer, Double, Record, Stage, UNOWNED, page, policies};
 use crate::fixture::{HandClock, SOURCE, change, key, minutes, start};
 use dutyd::config::Mode;
 use dutyd::store::{Order, Store, open_state};
 use dutyd_connectors::{ConnectorError, Fetched, Hint, Page};
-use dutyd_core::case::{CaseKey, SeenMarks, Status};
+use dutyd_core::case::{SeenMarks, Status};
 use dutyd_core::state::Presence;
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ impl Stage {
         self.store.open_flags(10).await.expect("read").len()
     }
 
-    fn fetched(&self, answer: Option<fn(&CaseKey) -> Fetched>) {
+    fn fetched(&self, answer: Option<Answer>) {
         *self.double.fetched.lock().expect("not poisoned") = answer;
     }
 
@@ -81,8 +81,7 @@ async fn a_source_that_is_paused_is_not_seen() {
 
 #[tokio::test]
 async fn a_case_that_was_out_of_sight_is_back_within_a_week_although_nothing_of_it_changed() {
-    let absent: [fn(&CaseKey) -> Fetched; 2] =
-        [|key| Fetched::Hidden(key.clone()), |key| Fetched::Gone(key.clone())];
+    let absent: [Answer; 2] = [|key| Fetched::Hidden(key.clone()), |key| Fetched::Gone(key.clone())];
     for answer in absent {
         let stage = Stage::new(Mode::Observe).await;
         stage.double.page(Ok(page(&["a"], "one")));
