@@ -329,10 +329,6 @@ pub fn commit_fetched(
                 let taken = take_in(db, source, known, change, now)?;
                 news += usize::from(taken != Taken::Known);
                 cases += i64::from(taken == Taken::NewCase);
-                // While it waited the case may have been judged as one that is not seen.
-                if let Some(known) = known.filter(|_| taken == Taken::Known && waited(hint, now)) {
-                    wake(db, known.id, now)?;
-                }
                 if hint.rung {
                     bells::rang(db, source.id, &hint.key.id, known, revision)?;
                 } else if known.is_none() && source.imported && source.rings {
@@ -353,6 +349,10 @@ pub fn commit_fetched(
             FetchResult::Later(then) => Some(*then),
             _ => None,
         };
+        // While it waited the case may have been judged as one that is not seen.
+        if let Some(known) = known.filter(|_| again.is_none() && waited(hint, now)) {
+            wake(db, known.id, now)?;
+        }
         put_down(db, source.id, hint, again, now)?;
     }
     count_changes(db, source.id, cases, news)?;
