@@ -252,10 +252,14 @@ impl Salesforce {
     }
 
     fn judge_statuses(&self, statuses: &[Value], findings: &mut Vec<Finding>) {
+        let mut waiting = Vec::new();
         for row in statuses {
             let (name, closed) = (text(row, "MasterLabel"), at(row, "IsClosed") == &Value::Bool(true));
-            let known = self.config.statuses.keys().any(|known| known.eq_ignore_ascii_case(name));
+            let known = self.config.named_status(name).is_some();
             let read = self.config.status(name);
+            if !known && !closed && matches!(read, Status::Pending | Status::OnHold) {
+                waiting.push(format!("{name:?} as {}", read.word()));
+            }
             if !known && (closed == read.is_open() || read == Status::Closed && !closed) {
                 let (org, ours) = (if closed { "closed" } else { "open" }, read.word());
                 findings.push(Finding::new(
@@ -264,6 +268,16 @@ impl Salesforce {
                     "say what it means under [salesforce.statuses]",
                 ));
             }
+        }
+        if !waiting.is_empty() {
+            findings.push(Finding::new(
+                false,
+                format!(
+                    "statuses read by their names alone: {}; clocks may pause in them",
+                    waiting.join(", ")
+                ),
+                "say what they mean under [salesforce.statuses], also where the guess is right",
+            ));
         }
     }
 

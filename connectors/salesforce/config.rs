@@ -3,6 +3,7 @@
 //! Must not know: the secrets themselves, or how often the engine polls.
 
 use super::soql::{condition_fault, is_field};
+use super::words;
 use crate::settings::{FieldConfig, address, within};
 use crate::{BuildError, SecretRef};
 use dutyd_core::case::{Priority, Status};
@@ -252,24 +253,13 @@ impl Config {
 
     /// Where a record stands, by the name of its status.
     pub fn status(&self, name: &str) -> Status {
-        if let Some((_, status)) = self.statuses.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            return *status;
-        }
-        let name = name.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
-        if name == "new" {
-            Status::New
-        } else if says(&["closed", "cancel", "duplicate", "merged"]) {
-            Status::Closed
-        } else if says(&["resolved", "solved"]) {
-            Status::Resolved
-        } else if says(&["hold", "vendor", "third party"]) {
-            Status::OnHold
-        } else if says(&["waiting", "pending", "awaiting", "customer"]) {
-            Status::Pending
-        } else {
-            Status::Open
-        }
+        self.named_status(name).unwrap_or_else(|| words::guess(name))
+    }
+
+    /// What the administrator said that a status means.
+    pub fn named_status(&self, name: &str) -> Option<Status> {
+        let named = self.statuses.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        named.map(|(_, status)| *status)
     }
 
     pub fn priority(&self, name: &str) -> Option<Priority> {

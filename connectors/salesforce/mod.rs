@@ -35,6 +35,7 @@ mod soql;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod words;
 mod write;
 
 pub use config::{Columns, Config, Marks, SignInConfig};

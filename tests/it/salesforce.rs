@@ -202,6 +202,16 @@ async fn the_check_remarks_where_the_orgs_own_escalation_rules_run() {
 }
 
 #[tokio::test]
+async fn the_check_names_the_statuses_that_stop_clocks_by_a_guess() {
+    let world = world(&[]).await;
+    let findings = world.connector.check(&world.cx()).await.expect("a check").findings;
+    let said: Vec<&str> =
+        findings.iter().filter(|one| !one.blocking).map(|one| one.message.as_str()).collect();
+    let all = r#"read by their names alone: "Waiting on Customer" as pending, "On Hold" as on_hold; clocks may pause"#;
+    assert!(said.iter().any(|message| message.contains(all)), "{said:?}");
+}
+
+#[tokio::test]
 async fn a_merged_case_is_gone_its_messages_stand_with_the_winner_and_a_hidden_one_is_hidden() {
     let world = world(&[]).await;
     let (winner, loser, hidden) =
