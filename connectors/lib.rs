@@ -56,6 +56,14 @@ impl SourceConfig {
         }
     }
 
+    /// Which shipped connector file it is like: the vendor's, or `jira-dc`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Jira(config) if config.flavour == jira::Flavour::DataCenter => "jira-dc",
+            _ => self.vendor(),
+        }
+    }
+
     /// Custom fields, by the names that rules use.
     pub fn fields(&self) -> Vec<&str> {
         fn names<T>(fields: &BTreeMap<String, T>) -> Vec<&str> {

@@ -144,7 +144,7 @@ pub enum Command {
     },
     /// Print what an administrator creates in a vendor's system: account, fields, webhook.
     Setup {
-        /// `servicenow`, `jira`, `zendesk`, `salesforce`, or the name of a configured source.
+        /// `servicenow`, `jira`, `jira-dc`, `zendesk`, `salesforce`, or the name of a configured source.
         system: String,
         /// Where the vendor reaches this machine's webhooks.
         #[arg(long, value_name = "URL", default_value = "https://dutyd.example.com")]
@@ -152,7 +152,7 @@ pub enum Command {
     },
     /// Show how recorded answers and webhook bodies are understood, without asking the vendor anything.
     Sample {
-        /// `servicenow`, `jira`, `zendesk`, `salesforce`, or the name of a configured source.
+        /// `servicenow`, `jira`, `jira-dc`, `zendesk`, `salesforce`, or the name of a configured source.
         system: String,
         /// Files with JSON, read together: those that name people, fields or histories serve the others. `-`: stdin.
         #[arg(required = true)]

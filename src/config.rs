@@ -19,7 +19,7 @@ pub use settings::{
     AuditSettings, ControlSettings, DEFAULTS, Listen, LogFormat, LogLevel, LogSettings, MetricsSettings,
     Mode, NetworkSettings, SandboxSettings, Settings, StorageSettings, TextSettings, WebhookSettings,
 };
-pub use source::{Brakes, Source, vendors};
+pub use source::{Brakes, Source, SourceFile, vendors};
 
 use crate::notify::Channel;
 use dutyd_core::calendar::ics_names_in;
@@ -77,19 +77,45 @@ impl Config {
 
 /// `dutyd.toml` of a directory over the shipped one. A directory without the file has the shipped settings.
 pub fn settings(dir: &Path) -> Result<Settings, Vec<Problem>> {
+    match settings_as_far(dir) {
+        (settings, problems) if problems.is_empty() => Ok(settings),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// The same as far as it can be understood, what is wrong as shipped, and every mistake.
+pub fn settings_as_far(dir: &Path) -> (Settings, Vec<Problem>) {
     let path = dir.join("dutyd.toml");
     let file = path.display().to_string();
     if !dir.is_dir() {
         let remedy = "create it, or name another with --config";
-        return Err(vec![Problem::of_file(&dir.display().to_string(), "there is no such directory", remedy)]);
+        let absent = Problem::of_file(&dir.display().to_string(), "there is no such directory", remedy);
+        return (shipped_settings(), vec![absent]);
     }
     if is_absent(&path) {
-        return Ok(shipped_settings());
+        return (shipped_settings(), Vec::new());
     }
-    let text = read_text(&path).map_err(|problem| vec![problem])?;
-    let settings: Settings = Document::parse(&file, &text)?.read(DEFAULTS)?;
-    let problems = implausible(&file, &text, &settings);
-    if problems.is_empty() { Ok(settings) } else { Err(problems) }
+    let text = match read_text(&path) {
+        Ok(text) => text,
+        Err(problem) => return (shipped_settings(), vec![problem]),
+    };
+    let (document, mut problems) = Document::parse_as_far(&file, &text);
+    let (settings, of_keys) = document.read_as_far::<Settings>(DEFAULTS);
+    let Some(mut settings) = settings else {
+        problems.extend(of_keys);
+        return (shipped_settings(), problems);
+    };
+    // What follows from broken syntax is not told beside it.
+    if problems.is_empty() {
+        problems = of_keys;
+    }
+    if problems.is_empty() {
+        problems = implausible(&file, &text, &settings);
+    }
+    if source::check_poll_interval(settings.poll_interval).is_err() {
+        settings.poll_interval = shipped_settings().poll_interval;
+    }
+    (settings, problems)
 }
 
 /// The settings of a machine whose admin says nothing.
@@ -143,8 +169,23 @@ pub fn ics_files_of(file: &PolicyFile) -> Vec<PolicyFile> {
     ics_names_in(&file.text).into_iter().filter_map(read).collect()
 }
 
-fn sources(place: &Place, settings: &Settings) -> (Vec<Source>, Vec<Problem>) {
-    let folder = place.dir.join("connectors");
+/// A connector file that was read, its text, and what is wrong in it.
+type ReadFile = (SourceFile, String, Vec<Problem>);
+
+/// The connector files as far as they can be understood without secrets, and what is wrong in all.
+pub fn source_files(dir: &Path, settings: &Settings) -> (Vec<SourceFile>, Vec<Problem>) {
+    let (read, mut problems) = read_source_files(dir, settings);
+    let mut files = Vec::new();
+    for (file, _, found) in read {
+        problems.extend(found);
+        files.push(file);
+    }
+    (files, problems)
+}
+
+/// The second: what is wrong with files that cannot be read at all.
+fn read_source_files(dir: &Path, settings: &Settings) -> (Vec<ReadFile>, Vec<Problem>) {
+    let folder = dir.join("connectors");
     if is_absent(&folder) {
         return (Vec::new(), Vec::new());
     }
@@ -152,23 +193,34 @@ fn sources(place: &Place, settings: &Settings) -> (Vec<Source>, Vec<Problem>) {
         Ok(paths) => paths,
         Err(problem) => return (Vec::new(), vec![problem]),
     };
-    let (mut sources, mut problems) = (Vec::new(), Vec::new());
+    let (mut files, mut problems) = (Vec::<ReadFile>::new(), Vec::new());
     for path in paths {
-        let file = path.display().to_string();
-        let source = read_text(&path)
-            .map_err(|problem| vec![problem])
-            .and_then(|text| Source::read(&file, &text, settings, place));
-        match source {
+        let read = read_text(&path).map_err(|problem| vec![problem]).and_then(|text| {
+            let (file, found) = SourceFile::read(&path.display().to_string(), &text, settings)?;
+            Ok((file, text, found))
+        });
+        match read {
+            Ok((file, ..)) if files.iter().any(|(other, ..)| other.name == file.name) => {
+                let message = format!("another file has a source named `{}`", file.name);
+                problems.push(Problem::of_file(&file.file, message, "give each source a name of its own"));
+            }
+            Ok(read) => files.push(read),
+            Err(found) => problems.extend(found),
+        }
+    }
+    (files, problems)
+}
+
+fn sources(place: &Place, settings: &Settings) -> (Vec<Source>, Vec<Problem>) {
+    let (files, mut problems) = read_source_files(&place.dir, settings);
+    let mut sources = Vec::new();
+    for (file, text, found) in files {
+        match Source::signed(file, found, &text, place) {
             Ok(source) => sources.push(source),
             Err(found) => problems.extend(found),
         }
     }
-    for (index, source) in sources.iter().enumerate() {
-        if sources[..index].iter().any(|other: &Source| other.name == source.name) {
-            let message = format!("another file has a source named `{}`", source.name);
-            problems.push(Problem::of_file(&source.file, message, "give each source a name of its own"));
-        }
-    }
+    problems.sort_by(|a, b| a.file.cmp(&b.file));
     (sources, problems)
 }
 

@@ -19,7 +19,7 @@ pub use status::{LiveLine, SourceLine, Status};
 
 use crate::audit::Verified;
 use crate::clock::Clock;
-use crate::config::{Brakes, Source};
+use crate::config::{Brakes, Source, SourceFile};
 use crate::engine::{Engine, EngineError};
 use crate::store::{AuditRow, ParkedRow, Store, StoreError};
 use dutyd_core::policy::{Policy, PolicyFile, PolicySet};
@@ -152,6 +152,16 @@ impl Desked {
             vendor: source.config.vendor(),
             brakes: source.brakes.clone(),
             lag: source.connector().profile().lag,
+        }
+    }
+
+    /// The same of a file alone. One that no connector can be built from is taken to have no lag.
+    pub fn of_file(source: &SourceFile) -> Self {
+        Self {
+            name: source.name.clone(),
+            vendor: source.config.vendor(),
+            brakes: source.brakes.clone(),
+            lag: source.unsigned().map(|connector| connector.profile().lag).unwrap_or_default(),
         }
     }
 

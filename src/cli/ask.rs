@@ -1,16 +1,19 @@
 //! Commands that ask: the running daemon over its socket, or else the database.
 
+use super::outcome::tell;
 use super::{
     Exit, Failure, Format, audit, print_bytes, print_json, print_text, show, show_explain, show_plan,
 };
 use crate::archive::Archive;
 use crate::clock::{Clock, StoppedClock, SystemClock};
-use crate::config::{self, Config, Place, Settings};
+use crate::config::{self, Place, Settings};
 use crate::control;
+use crate::daemon::load_policy;
 use crate::desk::{Answer, Ask, Desk, Desked, Recount, Refusal};
 use crate::store::Store as _;
 use crate::store::sqlite::SqliteStore;
 use dutyd_core::policy::{Policy, PolicySet};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,9 +27,13 @@ pub fn run(place: &Place, ask: Ask, format: Format) -> Result<Exit, Failure> {
     })
 }
 
-/// The answer, unprinted.
+/// The answer, unprinted. What is wrong in files that it can do without is told on stderr.
 pub fn answered(place: &Place, ask: Ask) -> Result<(Answer, Settings), Failure> {
-    let settings = config::settings(&place.dir).map_err(|problems| Failure::config(&problems))?;
+    let (settings, problems) = config::settings_as_far(&place.dir);
+    if !place.dir.is_dir() {
+        return Err(Failure::config(&problems));
+    }
+    tell(&problems);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::io(error.to_string()))?;
     let answer = runtime.block_on(answer(place, &settings, ask))?;
@@ -44,7 +51,7 @@ async fn answer(place: &Place, settings: &Settings, ask: Ask) -> Result<Answer, 
     let answer = match live {
         Some(answer) => answer,
         None => {
-            let desk = desk(place, settings).await?;
+            let desk = desk(place, settings, &ask).await?;
             desk.answer(ask).await
         }
     };
@@ -60,21 +67,40 @@ fn exit(refusal: &Refusal) -> Exit {
     }
 }
 
-/// A desk over the database alone.
-async fn desk(place: &Place, settings: &Settings) -> Result<Desk, Failure> {
+/// A desk over the database alone. It needs no secrets, and no more of the configuration than can be understood: a broken
+/// one is the usual reason why no daemon runs.
+async fn desk(place: &Place, settings: &Settings, ask: &Ask) -> Result<Desk, Failure> {
     let store = open(settings)?;
-    let sources = Config::load(place).map_err(|problems| Failure::config(&problems))?.sources;
-    let files = config::policy_files(&place.dir).map_err(|problems| Failure::config(&problems))?;
-    let policy = Arc::new(Policy::load(&files).map_err(|problems| Failure::config(&problems))?);
-    let older = Archive::new(&settings.state_dir).older(&policy.id);
+    let (sources, problems) = config::source_files(&place.dir, settings);
+    tell(&problems);
+    let archive = Archive::new(&settings.state_dir);
+    let policy = match load_policy(place) {
+        Ok(policy) => policy,
+        // This one is about the policy on disk.
+        Err(problems) if *ask == Ask::Plan => return Err(Failure::config(&problems)),
+        Err(problems) => {
+            let last = last_in_force(&store, &archive).await?;
+            let last = last.ok_or_else(|| Failure::config(&problems))?;
+            tell(&problems);
+            eprintln!("dutyd: answered by the policy last in force, {}", last.id);
+            last
+        }
+    };
+    let older = archive.older(&policy.id);
     let policies = Arc::new(PolicySet { current: policy, older });
     Ok(Desk {
         clock: clock(settings, &store).await?,
         store: Arc::new(store),
         policies: tokio::sync::watch::channel(policies).1,
-        sources: sources.iter().map(Desked::of).collect(),
+        sources: sources.iter().map(Desked::of_file).collect(),
         live: None,
     })
+}
+
+/// The policy that the daemon worked by when it ended, if it is kept.
+async fn last_in_force(store: &SqliteStore, archive: &Archive) -> Result<Option<Arc<Policy>>, Failure> {
+    let past = store.past().await.map_err(|error| Failure::io(error.to_string()))?;
+    Ok(past.policy_at(Timestamp::MAX).and_then(|id| archive.kept(id)))
 }
 
 /// The database, to read.

@@ -66,3 +66,10 @@ impl Failure {
         self.exit
     }
 }
+
+/// Says on stderr what is wrong in files, though the command does without.
+pub fn tell<'a>(problems: impl IntoIterator<Item = &'a Problem>) {
+    for problem in problems {
+        eprintln!("dutyd: {problem}");
+    }
+}

@@ -2,14 +2,13 @@
 //!
 //! Must not know: what a vendor's words mean.
 
-use super::setup::{Named, named};
+use super::setup::named;
 use super::{Exit, Failure, Format, print_bytes, print_json};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Place;
-use dutyd_connectors::{Connector, Quarantined, Sample, Secrets, SourceConfig};
+use dutyd_connectors::{Quarantined, Sample};
 use dutyd_core::case::Case;
 use dutyd_core::timeline::TimelineEvent;
-use secrecy::SecretString;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,10 +18,8 @@ const DOCUMENT_MAX: u64 = 64 * 1024 * 1024;
 
 /// `system` is the name of a configured source, or a vendor: then the shipped connector file stands in.
 pub fn run(place: &Place, system: &str, files: &[PathBuf], format: Format) -> Result<Exit, Failure> {
-    let connector = match named(place, system)? {
-        Named::Source(source) => source.connector(),
-        Named::Shipped(config) => unsigned(system, &config)?,
-    };
+    let connector = named(place, system)?.source.unsigned();
+    let connector = connector.map_err(|error| Failure::new(Exit::Config, error.to_string()))?;
     let documents = files.iter().map(|file| document(file)).collect::<Result<Vec<_>, _>>()?;
     let bytes: Vec<&[u8]> = documents.iter().map(Vec::as_slice).collect();
     let sample = connector
@@ -33,13 +30,6 @@ pub fn run(place: &Place, system: &str, files: &[PathBuf], format: Format) -> Re
         Format::Text => print_bytes(told(&sample, files).as_bytes())?,
     };
     Ok(if sample.quarantined.is_empty() { Exit::Done } else { Exit::Problems })
-}
-
-/// A connector that nobody signs in with: its secrets are empty.
-fn unsigned(vendor: &str, config: &SourceConfig) -> Result<Box<dyn Connector>, Failure> {
-    let names = config.secrets().into_iter().map(|name| (name.0.clone(), SecretString::default()));
-    dutyd_connectors::build(vendor, config, &Secrets(names.collect()))
-        .map_err(|error| Failure::new(Exit::Internal, error.to_string()))
 }
 
 fn document(file: &Path) -> Result<Vec<u8>, Failure> {

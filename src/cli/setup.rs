@@ -1,60 +1,58 @@
 //! `dutyd setup SYSTEM`: what an administrator creates in the vendor's system.
 
+use super::outcome::tell;
 use super::{Exit, Failure, print_bytes};
-use crate::config::{Config, Place, Source, shipped, vendors};
-use dutyd_connectors::SourceConfig;
-use std::path::Path;
+use crate::config::{self, Place, SourceFile, shipped};
 
 pub fn run(place: &Place, system: &str, webhook_base: &str) -> Result<Exit, Failure> {
-    let hook = |name: &str| format!("{}/hooks/{name}", webhook_base.trim_end_matches('/'));
-    let text = match named(place, system)? {
-        Named::Source(source) => dutyd_connectors::setup(&source.config, &hook(&source.name)),
-        Named::Shipped(config) => dutyd_connectors::setup(&config, &hook(system)),
-    };
-    print_bytes(text.as_bytes())
+    let Named { source, is_configured } = named(place, system)?;
+    let hook = format!("{}/hooks/{}", webhook_base.trim_end_matches('/'), source.name);
+    let text = dutyd_connectors::setup(&source.config, &hook);
+    let note = if is_configured { "" } else { EXAMPLE };
+    print_bytes(format!("{note}{text}").as_bytes())
 }
+
+const EXAMPLE: &str = "example values: no source of this kind is configured\n\n";
 
 /// What `system` means.
-pub(super) enum Named {
-    Source(Box<Source>),
-    /// A vendor, as the shipped connector file has it.
-    Shipped(SourceConfig),
+pub(super) struct Named {
+    pub source: SourceFile,
+    /// Else it is as the shipped connector file has it.
+    pub is_configured: bool,
 }
 
-/// The name of a configured source, or a vendor: that works without a configuration, or with one that is not right yet.
+/// The name of a configured source, or a kind of system: that works without a configuration, and without the secrets that
+/// are yet to be made. What is wrong in the file it is read from is told on stderr.
 pub(super) fn named(place: &Place, system: &str) -> Result<Named, Failure> {
-    let loaded =
-        if place.dir.is_dir() { Config::load(place).map(|config| config.sources) } else { Ok(Vec::new()) };
-    let (mut sources, problems) =
-        loaded.map_or_else(|problems| (Vec::new(), problems), |found| (found, Vec::new()));
+    let settings = config::settings_as_far(&place.dir).0;
+    let (mut sources, problems) = config::source_files(&place.dir, &settings);
     if let Some(nth) = choose(&sources, system) {
-        return Ok(Named::Source(Box::new(sources.swap_remove(nth))));
+        let source = sources.swap_remove(nth);
+        tell(problems.iter().filter(|problem| problem.file == source.file));
+        return Ok(Named { source, is_configured: true });
     }
+    // Why a source that the admin thinks of is not among those that were found.
+    tell(&problems);
     if let Some(text) = shipped::connector(system) {
-        let config =
-            Source::example(Path::new(system), text).map_err(|problems| Failure::config(&problems))?;
-        return Ok(Named::Shipped(config));
+        let (source, _) =
+            SourceFile::read(system, text, &settings).map_err(|problems| Failure::config(&problems))?;
+        return Ok(Named { source, is_configured: false });
     }
-    let known = vendors();
-    let names = sources.iter().map(|source| source.name.as_str());
-    let all: Vec<&str> = known.iter().map(String::as_str).chain(names).collect();
+    let mut all: Vec<&str> = shipped::connectors().collect();
+    all.extend(sources.iter().map(|source| source.name.as_str()));
     let near = dutyd_core::problem::nearest(system, all.iter().copied());
     let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    let mut message = format!("no system or source is called `{system}`{hint} (known: {})", all.join(", "));
-    if !problems.is_empty() {
-        message.push_str("; configured sources are not among them, because");
-    }
-    for problem in problems {
-        message.push_str(&format!("\n{problem}"));
-    }
+    let message = format!("no system or source is called `{system}`{hint} (known: {})", all.join(", "));
     Err(Failure::new(Exit::Problems, message))
 }
 
-/// The source of that name; else the only one of that vendor.
-fn choose(sources: &[Source], system: &str) -> Option<usize> {
-    let of_vendor = || {
-        let mut matching = (0..sources.len()).filter(|nth| sources[*nth].config.vendor() == system);
+/// The source of that name; else the only one of that kind, or of that vendor.
+fn choose(sources: &[SourceFile], system: &str) -> Option<usize> {
+    let only = |is_meant: &dyn Fn(&SourceFile) -> bool| {
+        let mut matching = (0..sources.len()).filter(|nth| is_meant(&sources[*nth]));
         matching.next().filter(|_| matching.next().is_none())
     };
-    sources.iter().position(|source| source.name == system).or_else(of_vendor)
+    let by_name = sources.iter().position(|source| source.name == system);
+    let by_kind = || only(&|source| source.config.kind() == system);
+    by_name.or_else(by_kind).or_else(|| only(&|source| source.config.vendor() == system))
 }

@@ -22,12 +22,17 @@ pub struct Document<'a> {
 impl<'a> Document<'a> {
     /// Parses the syntax; all syntax mistakes are reported.
     pub fn parse(file: &'a str, text: &'a str) -> Result<Self, Vec<Problem>> {
-        let (table, errors) = DeTable::parse_recoverable(text);
-        if errors.is_empty() {
-            return Ok(Self { file, text, table });
+        match Self::parse_as_far(file, text) {
+            (document, problems) if problems.is_empty() => Ok(document),
+            (_, problems) => Err(problems),
         }
+    }
+
+    /// What can be understood, and every mistake in the syntax.
+    pub fn parse_as_far(file: &'a str, text: &'a str) -> (Self, Vec<Problem>) {
+        let (table, errors) = DeTable::parse_recoverable(text);
         let problems = errors.iter().take(PROBLEMS_MAX).map(|error| not_toml(file, text, error)).collect();
-        Err(problems)
+        (Self { file, text, table }, problems)
     }
 
     /// Takes the named top-level keys out into a document of their own.
@@ -43,17 +48,32 @@ impl<'a> Document<'a> {
 
     /// The value as `T`, keys that the file leaves out taken from `defaults` (the text of a whole, correct file).
     pub fn read<T: DeserializeOwned>(&self, defaults: &str) -> Result<T, Vec<Problem>> {
-        let defaults = DeTable::parse(defaults).map_err(|error| {
-            vec![Problem::of_file("embedded defaults", error.message(), "this is a fault of the build")]
-        })?;
+        match self.read_as_far(defaults) {
+            (Some(value), problems) if problems.is_empty() => Ok(value),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// The value as far as it can be understood, wrong keys taken from `defaults`, and every mistake.
+    pub fn read_as_far<T: DeserializeOwned>(&self, defaults: &str) -> (Option<T>, Vec<Problem>) {
+        let defaults = match DeTable::parse(defaults) {
+            Ok(defaults) => defaults,
+            Err(error) => {
+                let remedy = "this is a fault of the build";
+                return (None, vec![Problem::of_file("embedded defaults", error.message(), remedy)]);
+            }
+        };
         let mut own = self.table.clone();
         let homes = homes(defaults.get_ref(), "");
         let (mut problems, mut taken_out) = (Vec::<Problem>::new(), Vec::<String>::new());
+        let mut read = None;
         while problems.len() < PROBLEMS_MAX {
             let merged = Spanned::new(own.span(), merge(own.get_ref(), defaults.get_ref()));
             let error = match T::deserialize(Deserializer::from(merged)) {
-                Ok(value) if problems.is_empty() => return Ok(value),
-                Ok(_) => break,
+                Ok(value) => {
+                    read = Some(value);
+                    break;
+                }
                 Err(error) => error,
             };
             // What is missing cannot be taken out, and what was taken out, under whatever name, is not missing.
@@ -71,7 +91,7 @@ impl<'a> Document<'a> {
         }
         problems.sort_by_key(|problem| (problem.line, problem.column));
         problems.dedup();
-        Err(problems)
+        (read, problems)
     }
 }
 

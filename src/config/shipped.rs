@@ -13,8 +13,9 @@ const POLICY: &[(&str, &str)] = &[
     ("texts-de.toml", include_str!("../../config/policy/texts-de.toml")),
 ];
 
-/// The files under `config/connectors`, by vendor.
+/// The files under `config/connectors`, by kind of system.
 const CONNECTORS: &[(&str, &str)] = &[
+    ("jira-dc", include_str!("../../config/connectors/jira-dc.toml")),
     ("jira", include_str!("../../config/connectors/jira.toml")),
     ("salesforce", include_str!("../../config/connectors/salesforce.toml")),
     ("servicenow", include_str!("../../config/connectors/servicenow.toml")),
@@ -35,9 +36,14 @@ pub fn channel(kind: &str) -> Option<&'static str> {
     CHANNELS.iter().find(|(name, _)| *name == kind).map(|(_, text)| *text)
 }
 
-/// The shipped connector file of a vendor.
-pub fn connector(vendor: &str) -> Option<&'static str> {
-    CONNECTORS.iter().find(|(name, _)| *name == vendor).map(|(_, text)| *text)
+/// The shipped connector file of a kind of system.
+pub fn connector(kind: &str) -> Option<&'static str> {
+    CONNECTORS.iter().find(|(name, _)| *name == kind).map(|(_, text)| *text)
+}
+
+/// The kinds of system that have a shipped connector file.
+pub fn connectors() -> impl Iterator<Item = &'static str> {
+    CONNECTORS.iter().map(|(name, _)| *name)
 }
 
 /// The shipped policy.

@@ -31,6 +31,18 @@ pub struct Source {
     pub origin: Url,
 }
 
+/// What a connector file says without its secrets: for showing and setting up, not for running.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    pub name: String,
+    /// As shown in messages.
+    pub file: String,
+    pub brakes: Brakes,
+    pub config: SourceConfig,
+    /// Where the secrets are.
+    secrets: BTreeMap<String, SecretSource>,
+}
+
 /// What holds a source back, from its own file or else from `dutyd.toml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Brakes {
@@ -81,9 +93,9 @@ pub(super) fn tables_of<T: JsonSchema>() -> Vec<String> {
         .collect()
 }
 
-impl Source {
-    /// Reads a connector file and resolves its secrets. All problems are reported.
-    pub fn read(file: &str, text: &str, settings: &Settings, place: &Place) -> Result<Self, Vec<Problem>> {
+impl SourceFile {
+    /// Reads a connector file without its secrets, with what is wrong besides. `Err`: it cannot be understood at all.
+    pub fn read(file: &str, text: &str, settings: &Settings) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut document = Document::parse(file, text)?;
         let common: Result<Common, _> = document.split_off(&COMMON_KEYS).read("");
         let config: Result<SourceConfig, _> = one_table(document, &COMMON_KEYS, &vendors(), "system");
@@ -104,35 +116,54 @@ impl Source {
             let offset = super::offset_of(text, "poll_interval");
             problems.push(Problem::at(file, text, offset, message, "the shipped value is \"60s\""));
         }
-        let names: Vec<&str> = config.secrets().into_iter().map(|SecretRef(name)| name.as_str()).collect();
-        let (secrets, of_secrets) = resolve(file, text, &common.secrets, &names, place);
-        let secrets = Secrets(secrets);
-        problems.extend(of_secrets);
         let brakes = Brakes {
             mode: common.mode.unwrap_or(settings.mode),
             writes_per_hour: common.writes_per_hour.unwrap_or(settings.writes_per_hour),
             poll_interval,
             start_from: common.start_from.or(settings.start_from),
         };
+        let read = Self { name, file: file.to_owned(), brakes, config, secrets: common.secrets };
+        Ok((read, problems))
+    }
+
+    /// A connector that nobody signs in with: its secrets are empty.
+    pub fn unsigned(&self) -> Result<Box<dyn Connector>, BuildError> {
+        let names = self.config.secrets().into_iter().map(|SecretRef(name)| name.clone());
+        let secrets = names.map(|name| (name, SecretString::default())).collect();
+        build(&self.name, &self.config, &Secrets(secrets)).map(|(connector, _)| connector)
+    }
+}
+
+impl Source {
+    /// Reads a connector file and resolves its secrets. All problems are reported.
+    pub fn read(file: &str, text: &str, settings: &Settings, place: &Place) -> Result<Self, Vec<Problem>> {
+        let (read, problems) = SourceFile::read(file, text, settings)?;
+        Self::signed(read, problems, text, place)
+    }
+
+    /// The source of a file that was read, with its secrets. `problems`: what is wrong already.
+    pub(super) fn signed(
+        read: SourceFile,
+        mut problems: Vec<Problem>,
+        text: &str,
+        place: &Place,
+    ) -> Result<Self, Vec<Problem>> {
+        let SourceFile { name, file, brakes, config, secrets } = read;
+        let names: Vec<&str> = config.secrets().into_iter().map(|SecretRef(name)| name.as_str()).collect();
+        let (secrets, of_secrets) = resolve(&file, text, &secrets, &names, place);
+        let secrets = Secrets(secrets);
+        problems.extend(of_secrets);
         // Built once here, so that what the connector refuses is a problem of the file. Connectors look at their values
         // before they ask for secrets, so one that is missing hides nothing.
         match build(&name, &config, &secrets) {
             Ok((_, origin)) if problems.is_empty() => {
-                return Ok(Self { name, file: file.to_owned(), brakes, config, secrets, origin });
+                return Ok(Self { name, file, brakes, config, secrets, origin });
             }
             Ok(_) => {}
             Err(BuildError::NoSecret { .. }) if !problems.is_empty() => {}
-            Err(wrong) => problems.push(unbuildable(&wrong, file, text)),
+            Err(wrong) => problems.push(unbuildable(&wrong, &file, text)),
         }
         Err(problems)
-    }
-
-    /// The vendor's part of a connector file, without its secrets: for showing, not for running.
-    pub fn example(file: &Path, text: &str) -> Result<SourceConfig, Vec<Problem>> {
-        let file = file.display().to_string();
-        let mut document = Document::parse(&file, text)?;
-        document.split_off(&COMMON_KEYS);
-        one_table(document, &COMMON_KEYS, &vendors(), "system")
     }
 
     /// The connector of this source.

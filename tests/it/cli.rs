@@ -58,7 +58,7 @@ fn each_way_to_end_has_its_exit_code() {
     let empty = configured(&[]);
     let nowhere = Path::new("/nonexistent");
     let (from, to) = ("2026-03-02T09:00:00+01:00", "2026-03-03T09:00:00+01:00");
-    let table: [(&Path, &[&str], i32); 20] = [
+    let table: [(&Path, &[&str], i32); 21] = [
         (nowhere, &["calendar", "between", "office", from, to], 0),
         (nowhere, &["calendar", "between", "ofice", from, to], 1),
         (nowhere, &["calendar", "add", "office", from, "soon"], 1),
@@ -69,6 +69,7 @@ fn each_way_to_end_has_its_exit_code() {
         (good.path(), &["man"], 0),
         (good.path(), &["setup", "servicenow"], 0),
         (nowhere, &["setup", "jira"], 0),
+        (nowhere, &["setup", "jira-dc"], 0),
         (good.path(), &["setup", "sevicenow"], 1),
         (bad.path(), &["check"], 1),
         (rule.path(), &["check"], 1),
@@ -150,6 +151,39 @@ fn check_remarks_on_sources_and_fields_that_no_connector_file_has() {
         text.lines().last().is_some_and(|line| line.starts_with("ok: ") && line.contains(" remarks; add")),
         "{text}"
     );
+}
+
+#[test]
+fn setup_goes_by_the_admins_own_file_before_there_are_secrets() {
+    let own = SOURCE.replace("http://127.0.0.1:9", "https://myco.service-now.com")
+        + "[servicenow.marks]\nanswer = \"u_say\"\n";
+    let own = own.replace("{ env = \"PATH\" }", "{ credential = \"not-yet\" }");
+    let dir = configured(&[("connectors/desk.toml", &own)]);
+    for system in ["servicenow", "desk"] {
+        let output = dutyd(dir.path(), &["setup", system]);
+        let text = stdout(&output);
+        assert!(
+            text.contains("https://myco.service-now.com") && text.contains("/hooks/desk"),
+            "{system}: {text}"
+        );
+        assert!(text.contains("u_say") && !text.contains("example values"), "{system}: {text}");
+        assert_eq!((code(&output), stderr(&output).as_str()), (0, ""), "{system}");
+    }
+    for (system, address) in
+        [("jira-dc", "https://jira.acme.example"), ("jira", "https://acme.atlassian.net")]
+    {
+        let text = stdout(&dutyd(dir.path(), &["setup", system]));
+        assert!(
+            text.starts_with("example values: no source of this kind is configured\n"),
+            "{system}: {text}"
+        );
+        assert!(text.contains(address), "{system}: {text}");
+    }
+    let broken =
+        configured(&[("connectors/desk.toml", "[servicenow]\norign = \"https://myco.service-now.com\"\n")]);
+    let output = dutyd(broken.path(), &["setup", "servicenow"]);
+    assert!(stdout(&output).starts_with("example values"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("desk.toml:2:1: unknown key `orign`"), "{}", stderr(&output));
 }
 
 #[test]

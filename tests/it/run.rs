@@ -247,6 +247,39 @@ async fn a_second_daemon_on_the_same_database_is_refused_and_without_one_the_dat
     let output = dutyd(&dir, &["status", "--format", "json"]);
     let status: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
     assert_eq!((&status["running"], &status["counts"]["cases"]), (&Value::from(false), &Value::from(12)));
+    let in_force = status["policy"].clone();
+    assert_eq!(
+        status["sources"][0]["bound_seconds"],
+        5 + 10 + 60,
+        "poll interval, lag, scan: without a secret"
+    );
+
+    let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).expect("a file");
+    std::fs::create_dir(dir.join("policy")).expect("a folder");
+    std::fs::rename(dir.join("cred/pw"), dir.join("cred/gone")).expect("a secret");
+    write("policy/rules.toml", "[[rules]]\nname = \"x\"\nseverity = \"watch\"\nwhen = \"case.opn\"\n");
+    write("connectors/broken.toml", "[servicenow");
+    let settings = std::fs::read_to_string(dir.join("dutyd.toml")).expect("a file");
+    write("dutyd.toml", &format!("{settings}[text]\nzone = \"Europe/Berln\"\n"));
+    let asked: [&[&str]; 5] =
+        [&["status"], &["list"], &["audit", "show"], &["parked", "list"], &["explain", "desk/INC0010001"]];
+    for asked in asked {
+        let output = dutyd(&dir, &[asked, &["--format", "json"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{asked:?}: {said}");
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+        for wrong in
+            ["dutyd.toml:", "broken.toml:1:", "rules.toml:4:", "answered by the policy last in force"]
+        {
+            assert!(said.contains(wrong), "{asked:?}: {wrong}: {said}");
+        }
+        if asked == ["status"] {
+            assert_eq!((&answer["policy"], &answer["sources"][0]["name"]), (&in_force, &Value::from("desk")));
+        }
+    }
+    let plan = dutyd(&dir, &["plan"]);
+    assert_eq!(plan.status.code(), Some(78), "it asks about the policy on disk: {plan:?}");
+    std::fs::rename(dir.join("cred/gone"), dir.join("cred/pw")).expect("a secret");
 }
 
 #[tokio::test(flavor = "multi_thread")]
