@@ -88,6 +88,7 @@ impl Turn<'_> {
     }
 
     /// What a built-in metric hears.
+    #[inline]
     pub fn told(&self, metric: Metric, spec: &Spec) -> Told {
         let answered = self.public_reply(Actor::Agent);
         let stops = spec.stops;
@@ -116,6 +117,7 @@ impl Turn<'_> {
     }
 
     /// Why a built-in metric does not count from this moment on; `None`: it does.
+    #[inline]
     pub fn pause<'s>(&self, spec: &'s Spec, closed: &'s Arc<str>) -> Option<&'s Arc<str>> {
         if !self.is_open() {
             return Some(closed);
