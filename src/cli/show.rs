@@ -5,6 +5,7 @@
 use super::show_explain;
 use super::words::{count, line, number, relative, span, when};
 use crate::desk::{FlagLine, List, LiveLine, SourceLine, Status};
+use crate::notify::unseen_line;
 use crate::store::{ChannelRow, ParkedKind, ParkedRow};
 use dutyd_core::action::Severity;
 use dutyd_core::state::OverrideKind;
@@ -14,10 +15,17 @@ use jiff::{SignedDuration, Timestamp};
 /// Longest sentence that is shown of a flag.
 const WHY_MAX: usize = 400;
 const TITLE_MAX: usize = 80;
+/// Before what no daemon has looked at.
+const STOPPED: &str = "dutyd does not run; this is what its database says";
 
-/// Flagged cases, worst first: each once, under its worst flag.
+/// Flagged cases, worst first: each once, under its worst flag. Before them what may be missing.
 pub fn list(list: &List, zone: &TimeZone) -> String {
-    let mut text = format!("{}\n", by_severity(&list.counts));
+    let mut text = if list.running { String::new() } else { format!("{STOPPED}\n") };
+    for unseen in &list.unseen {
+        text.push_str(&format!("{}; dutyd status says more\n", unseen_line(unseen, list.now, zone)));
+    }
+    let known = if text.is_empty() { "" } else { "known: " };
+    text.push_str(&format!("{known}{}\n", by_severity(&list.counts)));
     for (worst, others) in list.by_case() {
         text.push_str(&flag_lines(worst, &others, list.now, zone));
     }
@@ -91,8 +99,7 @@ fn other_flag(flag: &FlagLine) -> String {
 /// Is everything seen, decided and shown.
 pub fn status(status: &Status, zone: &TimeZone) -> String {
     let counts = &status.counts;
-    let running =
-        if status.running { "dutyd runs" } else { "dutyd does not run; this is what its database says" };
+    let running = if status.running { "dutyd runs" } else { STOPPED };
     let policy = line(&status.policy, 12);
     let mut text = format!("{running}; policy {policy} with {}\n", count(status.rules as u64, "rule"));
     text.push_str(&format!(

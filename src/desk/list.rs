@@ -1,7 +1,7 @@
 //! `dutyd list`: open flags across all sources, worst first.
 
 use super::{Desk, Refusal};
-use crate::notify::nearest_end;
+use crate::notify::{Unseen, nearest_end};
 use crate::store::{FlagRow, open_state};
 use dutyd_core::action::Severity;
 use dutyd_core::policy::PolicySet;
@@ -15,6 +15,12 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct List {
     pub now: Timestamp,
+    /// Whether the daemon answered; else the database did.
+    #[serde(default = "by_the_daemon")]
+    pub running: bool,
+    /// Sources whose flags may be old or missing.
+    #[serde(default)]
+    pub unseen: Vec<Unseen>,
     pub flags: Vec<FlagLine>,
     /// Open flags by severity, also those left out here: watch, warning, candidate, critical.
     pub counts: [u64; 4],
@@ -44,6 +50,11 @@ pub struct FlagLine {
     pub clock: Option<String>,
     /// When that clock ends.
     pub due_at: Option<Timestamp>,
+}
+
+/// A daemon that does not say so answered itself.
+fn by_the_daemon() -> bool {
+    true
 }
 
 impl List {
@@ -84,7 +95,14 @@ impl Desk {
         flags.sort_by_key(|flag| {
             (flag.dismissed, std::cmp::Reverse(flag.severity), flag.due_at.is_none(), flag.due_at, flag.since)
         });
-        Ok(List { now, flags, counts: self.store.counts(now).await?.flags })
+        let sources = self.source_lines(now).await?;
+        Ok(List {
+            now,
+            running: self.live.is_some(),
+            unseen: sources.into_iter().filter_map(|source| source.unseen).collect(),
+            flags,
+            counts: self.store.counts(now).await?.flags,
+        })
     }
 
     async fn state_of(&self, row: &FlagRow) -> Result<Option<CaseState>, Refusal> {

@@ -2,6 +2,7 @@
 
 use super::{Desk, Desked, Refusal};
 use crate::engine::SourceHealth;
+use crate::notify::Unseen;
 use crate::store::{ChannelRow, Counts, Room, SourceRow};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub struct SourceLine {
     pub behind_seconds: Option<i64>,
     /// Since when changes may be missing.
     pub blind_since: Option<Timestamp>,
+    /// Why what is known of its cases may be old, if it may.
+    #[serde(default)]
+    pub unseen: Option<Unseen>,
     /// Share of changes that no webhook announced, 0 to 1.
     pub missed_share: Option<f64>,
     pub row: SourceRow,
@@ -58,63 +62,72 @@ pub struct LiveLine {
     pub clock_offset_ms: i64,
 }
 
-impl Status {
-    /// Whether somebody should look.
-    pub fn is_well(&self) -> bool {
-        let well = |source: &SourceLine| {
-            let signed_out = source.live.as_ref().is_some_and(|live| live.signed_out);
-            !signed_out
-                && source.blind_since.is_none()
-                && source.row.outbox.parked == 0
-                && source.row.quarantined == 0
-        };
-        self.storage.shortage().is_none()
-            && self.sources.iter().all(well)
-            && self.channels.iter().all(|channel| channel.parked == 0)
-    }
-}
-
 impl Desk {
     pub(super) async fn status(&self) -> Result<Status, Refusal> {
         let now = self.now();
-        let rows = self.store.sources(now).await?;
         let counts = self.store.counts(now).await?;
-        let health = self.live.as_ref().map(|live| live.engine.health()).unwrap_or_default();
-        let line = |source: &Desked| {
-            let row = rows.iter().find(|row| row.source == source.name).cloned();
-            let health = health.iter().find(|health| health.source == source.name);
-            source_line(source, row.unwrap_or_default(), health, now)
-        };
         let policies = self.policies();
         Ok(Status {
             now,
             running: self.live.is_some(),
             policy: policies.current.id.clone(),
             rules: policies.current.rules.len(),
-            sources: self.sources.iter().map(line).collect(),
+            sources: self.source_lines(now).await?,
             channels: self.store.channels().await?,
             counts,
             storage: self.store.room(),
         })
     }
+
+    pub(super) async fn source_lines(&self, now: Timestamp) -> Result<Vec<SourceLine>, Refusal> {
+        let rows = self.store.sources(now).await?;
+        let health = self.live.as_ref().map(|live| live.engine.health()).unwrap_or_default();
+        let line = |source: &Desked| {
+            let row = rows.iter().find(|row| row.source == source.name).cloned();
+            let health = health.iter().find(|health| health.source == source.name);
+            source_line(source, row.unwrap_or_default(), health, now)
+        };
+        Ok(self.sources.iter().map(line).collect())
+    }
 }
 
 /// What the engine says, where it runs, wins over what follows from the database.
-fn source_line(source: &Desked, row: SourceRow, health: Option<&SourceHealth>, now: Timestamp) -> SourceLine {
-    let stored_bound = source.bound();
-    let stored_blind = row.caught_up_at.filter(|at| now.duration_since(*at) > stored_bound);
-    let caught_up_at = health.map_or(row.caught_up_at, |health| health.caught_up_at);
+fn source_line(source: &Desked, row: SourceRow, live: Option<&SourceHealth>, now: Timestamp) -> SourceLine {
+    let health = live.cloned().unwrap_or_else(|| stored_health(source, &row, now));
     SourceLine {
         name: source.name.clone(),
         vendor: source.vendor.to_owned(),
-        mode: health.map_or(source.brakes.mode, |health| health.mode).word().to_owned(),
+        mode: health.mode.word().to_owned(),
         writes_per_hour: source.brakes.writes_per_hour,
-        bound_seconds: health.map_or(stored_bound.as_secs(), |health| health.bound_seconds),
-        behind_seconds: caught_up_at.map(|at| now.duration_since(at).as_secs().max(0)),
-        blind_since: health.map_or(stored_blind.map(|at| at + stored_bound), |health| health.blind_since),
+        bound_seconds: health.bound_seconds,
+        behind_seconds: health.lag_seconds.map(|seconds| seconds.max(0)),
+        blind_since: health.blind_since,
+        unseen: Unseen::of(&health),
         missed_share: row.missed_share(),
         row,
-        live: health.map(live_line),
+        live: live.map(live_line),
+    }
+}
+
+/// How a source is doing by the database alone.
+fn stored_health(source: &Desked, row: &SourceRow, now: Timestamp) -> SourceHealth {
+    let bound = source.bound();
+    SourceHealth {
+        source: source.name.clone(),
+        vendor: source.vendor,
+        mode: source.brakes.mode,
+        paused: row.paused,
+        caught_up_at: row.caught_up_at,
+        lag_seconds: row.caught_up_at.map(|at| now.duration_since(at).as_secs()),
+        bound_seconds: bound.as_secs(),
+        blind_since: row.caught_up_at.filter(|at| now.duration_since(*at) > bound),
+        signed_out: false,
+        read_trouble: None,
+        read_again_at: None,
+        write_trouble: None,
+        write_again_at: None,
+        braked_until: None,
+        clock_offset_ms: 0,
     }
 }
 

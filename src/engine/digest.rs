@@ -1,7 +1,7 @@
 //! The daily digest: once per day and channel, at the channel's local time.
 
 use super::{EngineError, Shared, Tick, Unit, lock};
-use crate::notify::{Channel, Content, Digest, DigestAt, DigestBuilder, digest_key};
+use crate::notify::{Channel, Content, Digest, DigestAt, DigestBuilder, Unseen, digest_key};
 use crate::store::{NewNotice, open_state};
 use async_trait::async_trait;
 use jiff::civil::Date;
@@ -69,7 +69,10 @@ impl DailyDigest {
     async fn look(&self, channel: &Arc<Channel>, day: String, now: Timestamp) -> Result<Digest, EngineError> {
         let policies = self.shared.policy.borrow().clone();
         let told: Vec<String> = self.shared.told_sources(channel);
-        let (mut builder, mut after, mut seen) = (DigestBuilder::new(channel, now), 0, 0);
+        let sources = self.shared.sources.values().map(|source| source.health(now));
+        let unseen = sources.filter(|health| told.contains(&health.source));
+        let unseen = unseen.filter_map(|health| Unseen::of(&health)).collect();
+        let (mut builder, mut after, mut seen) = (DigestBuilder::new(channel, unseen, now), 0, 0);
         loop {
             let rows = self.shared.store.states(after, PAGE).await?;
             let Some(last) = rows.last() else { return Ok(builder.finish(day, false)) };

@@ -120,8 +120,13 @@ impl Channel {
         let named = |team: &Party| {
             self.teams.iter().any(|name| *name == team.id || name.eq_ignore_ascii_case(&team.name))
         };
-        let source = self.sources.is_empty() || self.sources.contains(&case.key.source);
+        let source = self.hears_of(&case.key.source);
         source && (self.teams.is_empty() || case.team.as_ref().is_some_and(named))
+    }
+
+    /// Whether the source is.
+    pub fn hears_of(&self, source: &str) -> bool {
+        self.sources.is_empty() || self.sources.iter().any(|known| known == source)
     }
 }
 

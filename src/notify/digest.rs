@@ -6,6 +6,7 @@ use super::channel::Channel;
 use super::choose::{notice, visible};
 use super::computed_id;
 use super::letter::{Digest, FlagNotice, Risk, TeamPart};
+use super::unseen::Unseen;
 use super::wording::web_link;
 use dutyd_core::action::Severity;
 use dutyd_core::case::Party;
@@ -32,12 +33,15 @@ pub fn digest_key(channel: &str, day: &str) -> String {
 pub struct DigestBuilder<'a> {
     channel: &'a Channel,
     now: Timestamp,
+    unseen: Vec<Unseen>,
     teams: BTreeMap<Option<String>, TeamPart>,
 }
 
 impl<'a> DigestBuilder<'a> {
-    pub fn new(channel: &'a Channel, now: Timestamp) -> Self {
-        Self { channel, now, teams: BTreeMap::new() }
+    /// `unseen`: all sources that are not seen; the channel is told of its own.
+    pub fn new(channel: &'a Channel, mut unseen: Vec<Unseen>, now: Timestamp) -> Self {
+        unseen.retain(|unseen| channel.hears_of(&unseen.source));
+        Self { channel, now, unseen, teams: BTreeMap::new() }
     }
 
     pub fn take(&mut self, policies: &PolicySet, state: &CaseState) {
@@ -73,7 +77,7 @@ impl<'a> DigestBuilder<'a> {
         });
         let partial = partial || teams.len() > TEAMS_MAX;
         teams.truncate(TEAMS_MAX);
-        Digest { day, teams, partial }
+        Digest { day, unseen: self.unseen, teams, partial }
     }
 }
 

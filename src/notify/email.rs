@@ -54,7 +54,9 @@ fn group_text(flags: &[&FlagNotice], now: Timestamp) -> String {
 }
 
 fn digest_text(digest: &Digest, now: Timestamp, zone: &TimeZone) -> String {
-    let mut text = format!("{}\n", wording::digest_headline(digest));
+    let mut text = String::new();
+    wording::unseen_lines(digest, now, zone).iter().for_each(|line| paragraph(&mut text, "", line));
+    paragraph(&mut text, "", &wording::digest_headline(digest));
     for team in &digest.teams {
         let name = wording::team_name(team);
         text.push_str(&format!("\n{name}\n{}\n", "-".repeat(name.chars().count())));

@@ -1,5 +1,6 @@
 //! A letter: what people are told, before it has the form of any channel; and a parcel, ready to be carried.
 
+use super::unseen::Unseen;
 use dutyd_core::action::Severity;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -62,6 +63,9 @@ pub struct TeamPart {
 pub struct Digest {
     /// The local day, `2026-03-02`.
     pub day: String,
+    /// Sources of which this digest does not know all.
+    #[serde(default)]
+    pub unseen: Vec<Unseen>,
     /// The team with the worst flag first.
     pub teams: Vec<TeamPart>,
     /// There were more cases than one digest looks at.

@@ -14,6 +14,8 @@ const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,
                     text-align:left;word-break:break-word;overflow-wrap:anywhere";
 /// Less important; as readable on white as on black.
 const MUTED: &str = "color:#767676";
+/// Of what somebody must act upon.
+const RED: &str = "#b3261e";
 /// Of what is neither good nor bad.
 const SLATE: &str = "#44546a";
 
@@ -68,7 +70,9 @@ pub fn group(flags: &[&FlagNotice], now: Timestamp) -> String {
 }
 
 pub fn digest(digest: &Digest, now: Timestamp, zone: &TimeZone) -> String {
-    let mut rows = band(SLATE, &wording::digest_headline(digest));
+    let unseen = wording::unseen_lines(digest, now, zone);
+    let mut rows: String = unseen.iter().map(|line| band(RED, line)).collect();
+    rows.push_str(&band(SLATE, &wording::digest_headline(digest)));
     for team in &digest.teams {
         let name = format!("<b style=\"font-size:18px\">{}</b>", escape(&wording::team_name(team)));
         rows.push_str(&row("padding:18px 0 2px", &name));
@@ -143,7 +147,7 @@ fn aside(said: Option<&str>) -> String {
 fn color(flag: &FlagNotice) -> &'static str {
     match (flag.clears, flag.severity) {
         (true, _) => "#1a7f37",
-        (false, Severity::Critical) => "#b3261e",
+        (false, Severity::Critical) => RED,
         (false, _) => "#9a5b00",
     }
 }

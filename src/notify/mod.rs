@@ -13,6 +13,7 @@ mod pagerduty;
 mod sample;
 mod slack;
 mod teams;
+mod unseen;
 mod webhook;
 mod wording;
 
@@ -21,6 +22,7 @@ pub use choose::{Seen, nearest_end, notices};
 pub use digest::{DigestBuilder, digest_key};
 pub use letter::{Content, Digest, FlagNotice, Letter, Mail, Parcel, Post, Risk, TeamPart};
 pub use sample::{sample_digest, sample_flags};
+pub use unseen::{Because, Unseen, unseen_line};
 pub use webhook::signing_key;
 
 /// Hash of parts as 32 hex digits: the same for the same thing, whoever computes it.

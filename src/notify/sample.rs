@@ -55,5 +55,5 @@ pub fn sample_digest(now: Timestamp) -> Vec<Content> {
         risks_count: 1,
     };
     let day = now.to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
-    vec![Content::Digest(Digest { day, teams: vec![team], partial: false })]
+    vec![Content::Digest(Digest { day, unseen: Vec::new(), teams: vec![team], partial: false })]
 }

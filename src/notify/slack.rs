@@ -63,7 +63,9 @@ fn group_blocks(flags: &[&FlagNotice], now: Timestamp) -> Vec<Value> {
 }
 
 fn digest_blocks(digest: &Digest, now: Timestamp, zone: &TimeZone) -> Vec<Value> {
-    let mut blocks = vec![header(&wording::digest_headline(digest))];
+    let unseen = wording::unseen_lines(digest, now, zone);
+    let mut blocks: Vec<Value> = unseen.iter().map(|line| section(line)).collect();
+    blocks.push(header(&wording::digest_headline(digest)));
     for team in &digest.teams {
         blocks.push(json!({ "type": "divider" }));
         blocks.push(mrkdwn(&format!("*{}*", escape(&wording::team_name(team)))));

@@ -85,6 +85,10 @@ fn group_parts(flags: &[&FlagNotice], now: Timestamp) -> Vec<Value> {
 
 fn digest_parts(digest: &Digest, now: Timestamp, zone: &TimeZone) -> Vec<Value> {
     let mut parts = vec![heading(&wording::digest_headline(digest), "Default")];
+    let unseen = wording::unseen_lines(digest, now, zone);
+    parts.extend(
+        unseen.iter().map(|line| rich(&[run(line, &[("weight", "Bolder"), ("color", "Attention")])])),
+    );
     for team in &digest.teams {
         parts.push(rich(&[run(&wording::team_name(team), &[("weight", "Bolder")])]));
         parts.extend(team.flags.iter().flat_map(|flag| item(flag, now)));

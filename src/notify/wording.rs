@@ -3,6 +3,7 @@
 //! Must not know: any channel's markup. What comes from vendors is one line of plain text here, bounded.
 
 use super::letter::{Digest, FlagNotice, Letter, Risk, TeamPart};
+use super::unseen::unseen_line;
 use crate::cli::words::{count, line, span};
 use dutyd_core::action::Severity;
 use jiff::tz::TimeZone;
@@ -140,7 +141,7 @@ fn time_left(flag: &FlagNotice, now: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// `Mon 14:05 CET`, or with its date when that is not of this week.
-fn clock_time(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+pub fn clock_time(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let form = if at.duration_since(now).abs() < THIS_WEEK { "%a %H:%M %Z" } else { "%a %-d %b %Y %H:%M %Z" };
     at.to_zoned(zone.clone()).strftime(form).to_string()
 }
@@ -184,14 +185,33 @@ pub fn digest_headline(digest: &Digest) -> String {
     let flags: usize = digest.teams.iter().map(|team| team.flags_count).sum();
     let risks: usize = digest.teams.iter().map(|team| team.risks_count).sum();
     match (flags, risks) {
-        (0, 0) => format!("Digest {}: nothing flagged, no target at risk within a day", digest.day),
-        _ => format!(
-            "Digest {}: {} flagged, {} at risk within a day",
+        (0, 0) => format!(
+            "Digest {}: {}nothing flagged, no target at risk within a day",
             digest.day,
+            unseen(digest)
+        ),
+        _ => format!(
+            "Digest {}: {}{} flagged, {} at risk within a day",
+            digest.day,
+            unseen(digest),
             count(flags as u64, "case"),
             count(risks as u64, "target")
         ),
     }
+}
+
+/// `not seen: jira, servicenow; otherwise `: before what could be taken for all there is.
+fn unseen(digest: &Digest) -> String {
+    let names: Vec<&str> = digest.unseen.iter().map(|unseen| unseen.source.as_str()).collect();
+    match names[..] {
+        [] => String::new(),
+        _ => format!("not seen: {}; otherwise ", plain(&names.join(", "), NAME_MAX)),
+    }
+}
+
+/// A line for each source that is not seen.
+pub fn unseen_lines(digest: &Digest, now: Timestamp, zone: &TimeZone) -> Vec<String> {
+    digest.unseen.iter().map(|unseen| unseen_line(unseen, now, zone)).collect()
 }
 
 pub fn team_name(part: &TeamPart) -> String {

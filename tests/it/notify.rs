@@ -16,7 +16,7 @@ use dutyd::metrics::Metrics;
 use dutyd::notify::{Channel, DigestAt, Kind, Threshold};
 use dutyd::store::sqlite::SqliteStore;
 use dutyd::store::{NoticeBounds, Order, ParkedKind, Retention, Store, Token};
-use dutyd_connectors::Page;
+use dutyd_connectors::{ConnectorError, Page};
 use dutyd_core::action::{Marker, Severity};
 use dutyd_core::case::{CaseChange, Party, Priority, SeenMarks, Status};
 use dutyd_core::policy::PolicySet;
@@ -576,4 +576,23 @@ async fn the_digest_comes_once_a_day_across_restarts_at_the_channels_local_time(
     let heard = receiver.heard();
     assert_eq!(heard.len(), 1, "{heard:?}");
     assert_eq!(heard[0].json()["data"]["day"], "2026-03-03");
+    assert_eq!(heard[0].json()["data"]["unseen"], Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_digest_of_a_source_that_is_not_seen_does_not_say_that_all_is_well() {
+    let receiver = Receiver::new().await;
+    let at = DigestAt(jiff::civil::time(9, 30, 0, 0));
+    let duty = Duty::new(Channel { digest: Some(at), ..webhook(&receiver) }).await;
+    duty.settle().await;
+    for _ in 0..100 {
+        duty.double.page(Err(ConnectorError::SignedOut { reason: "401".to_owned() }));
+    }
+    duty.pass(minutes(31)).await;
+    let heard = receiver.heard();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    let event = heard[0].json();
+    let unseen = &event["data"]["unseen"];
+    assert_eq!((&unseen[0]["source"], &unseen[0]["because"]), (&SOURCE.into(), &"signed_out".into()));
+    assert_eq!(unseen[0]["since"], noon().to_string());
 }

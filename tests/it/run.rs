@@ -247,6 +247,8 @@ async fn a_second_daemon_on_the_same_database_is_refused_and_without_one_the_dat
     let output = dutyd(&dir, &["status", "--format", "json"]);
     let status: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
     assert_eq!((&status["running"], &status["counts"]["cases"]), (&Value::from(false), &Value::from(12)));
+    let list = String::from_utf8_lossy(&dutyd(&dir, &["list"]).stdout).into_owned();
+    assert!(list.starts_with("dutyd does not run; this is what its database says\n"), "{list}");
     let in_force = status["policy"].clone();
     assert_eq!(
         status["sources"][0]["bound_seconds"],
@@ -280,6 +282,31 @@ async fn a_second_daemon_on_the_same_database_is_refused_and_without_one_the_dat
     let plan = dutyd(&dir, &["plan"]);
     assert_eq!(plan.status.code(), Some(78), "it asks about the policy on disk: {plan:?}");
     std::fs::rename(dir.join("cred/gone"), dir.join("cred/pw")).expect("a secret");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_says_first_which_sources_are_not_seen() {
+    const DEAD: &str = "[secrets]\npw = { credential = \"pw\" }\n[servicenow]\norigin = \"http://127.0.0.1:9\"\n\
+                        user = \"dutyd\"\n[servicenow.sign_in.basic]\npassword = \"pw\"\n";
+    let daemon = daemon(&[("connectors/dead.toml", DEAD)]).await;
+    daemon.told("READY=1");
+    daemon.until(&["status"], |status| status["sources"][1]["row"]["imported"] == true);
+    let list = daemon.until(&["list"], |list| list["unseen"][0]["trouble"].is_string());
+    assert_eq!(list["running"], true);
+    let unseen = list["unseen"].as_array().expect("sources");
+    assert_eq!(
+        (unseen.len(), &unseen[0]["source"], &unseen[0]["because"]),
+        (1, &"dead".into(), &"importing".into())
+    );
+    let said = |arguments: &[&str]| String::from_utf8_lossy(&daemon.ask(arguments).stdout).into_owned();
+    let text = said(&["list"]);
+    let first = "not seen: dead: its first import is held up: ";
+    assert!(text.starts_with(first), "{text}");
+    assert!(text.lines().nth(1).is_some_and(|line| line.starts_with("known: ")), "{text}");
+    assert_eq!(daemon.ask(&["pause", "desk"]).status.code(), Some(0));
+    let text = said(&["list"]);
+    let paused = text.lines().nth(1).expect("a line");
+    assert!(paused.starts_with("not seen: desk since ") && paused.contains(": paused; "), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,8 +3,8 @@
 use super::channel;
 use dutyd::config::NetworkSettings;
 use dutyd::http::{Door, PostError};
+use dutyd::notify::{Because, Digest, Unseen, sample_digest, sample_flags};
 use dutyd::notify::{Channel, Content, FlagNotice, Kind, Letter, MailSettings, Parcel, SmtpTls};
-use dutyd::notify::{sample_digest, sample_flags};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
@@ -202,6 +202,40 @@ fn a_message_says_at_a_glance_what_burns_whose_it_is_and_how_long_is_left() {
             .contains("7 cases need a look: 1 critical, 6 candidates")
     );
     assert!(text(slack, &letter(sample_digest(now()))).contains("first response in 3 h"));
+}
+
+#[test]
+fn a_digest_says_first_which_sources_are_not_seen_a_line_each() {
+    let unseen = |source: &str| Unseen {
+        source: source.to_owned(),
+        since: Some(now() - jiff::SignedDuration::from_hours(2)),
+        because: Because::SignedOut,
+        trouble: Some("401".to_owned()),
+    };
+    let quiet = Digest {
+        day: "2026-03-02".to_owned(),
+        unseen: vec![unseen("desk"), unseen("jira")],
+        teams: Vec::new(),
+        partial: false,
+    };
+    let head =
+        "Digest 2026-03-02: not seen: desk, jira; otherwise nothing flagged, no target at risk within a day";
+    let line = |source: &str| format!("not seen: {source} since Mon 01:12 CET (2 h ago): sign-in refused");
+    for channel in channels() {
+        if let Kind::PagerDuty { .. } = channel.kind {
+            continue;
+        }
+        let told = text(&channel, &letter(vec![Content::Digest(quiet.clone())]));
+        if let Kind::Webhook { .. } = channel.kind {
+            assert_eq!(told.matches("\"because\":\"signed_out\"").count(), 2, "{told}");
+            continue;
+        }
+        assert!(told.replace('\n', " ").contains(head), "{told}");
+        let forms = if let Kind::Email(_) = channel.kind { 2 } else { 1 };
+        for source in ["desk", "jira"] {
+            assert_eq!(told.matches(&line(source)).count(), forms, "{}: {told}", channel.kind.word());
+        }
+    }
 }
 
 /// A relay that says no as often as it is told to, then takes one mail. What it was sent, in the end.
