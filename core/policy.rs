@@ -103,6 +103,11 @@ impl Policy {
         self.examples.len()
     }
 
+    /// Whether a flag of the one rule makes a flag of the other, if that is no more severe, superfluous on the same case.
+    pub fn covers(&self, by: &str, rule: &str) -> bool {
+        self.rules.iter().any(|known| known.name == by && known.covers.iter().any(|covered| covered == rule))
+    }
+
     /// The canonical name of a case's customer, where the policy has one.
     pub fn customer_of(&self, case: &Case) -> Option<&str> {
         self.parties.customers.canonical(&case.key.source, case.customer.as_ref()?)

@@ -2,6 +2,7 @@
 //!
 //! Must not know: how anything is counted; it reads the desk's status and the counters.
 
+use crate::cli::words::flagged;
 use crate::clock::{Clock, SystemClock, Wake};
 use crate::desk::{Answer, Ask, Desk, Refusal, SourceLine, Status};
 use crate::metrics::{Metrics, gauges};
@@ -120,11 +121,10 @@ pub async fn tell_status(desk: Arc<Desk>, mut stop: watch::Receiver<bool>) {
 }
 
 fn in_one_line(status: &Status) -> String {
-    let [watch, warning, candidate, critical] = status.counts.flags;
-    let flags = format!("{critical} critical, {candidate} candidate, {warning} warning, {watch} watch");
+    let flagged = flagged(&status.counts.flagged, status.counts.dismissed);
     let hindered = hindrances(status);
     match hindered.is_empty() {
-        true => format!("{flags}; {} sources seen", status.sources.len()),
-        false => format!("{flags}; {}", hindered.join("; ")),
+        true => format!("{flagged}; {} sources seen", status.sources.len()),
+        false => format!("{flagged}; {}", hindered.join("; ")),
     }
 }

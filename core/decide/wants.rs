@@ -5,7 +5,7 @@ use super::fold::Folded;
 use super::note::note;
 use crate::action::{Action, MarkedFlag, Marker, Slot, Want, action_id};
 use crate::policy::Policy;
-use crate::rule::{Language, Rule};
+use crate::rule::Language;
 use crate::state::{CaseState, Flag, FlagState, InFlight, NoteMemory, Override, OverrideKind, Presence};
 use jiff::Timestamp;
 
@@ -118,11 +118,10 @@ pub fn is_silenced(flag: &Flag, overrides: &[Override], now: Timestamp) -> bool 
 
 /// Whether a flag at least as severe on the same case says it already.
 fn covered(flag: &Flag, policy: &Policy, flags: &[Flag]) -> bool {
-    let covers = |rule: &Rule, other: &Flag| rule.name == other.rule && rule.covers.contains(&flag.rule);
     flags
         .iter()
         .filter(|other| other.state == FlagState::Open && other.severity >= flag.severity)
-        .any(|other| policy.rules.iter().any(|rule| covers(rule, other)))
+        .any(|other| policy.covers(&other.rule, &flag.rule))
 }
 
 fn snooze_end(overrides: &[Override], now: Timestamp) -> Option<Timestamp> {

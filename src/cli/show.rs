@@ -3,11 +3,10 @@
 //! Must not know: where the answers come from.
 
 use super::show_explain;
-use super::words::{count, line, number, relative, span, when};
+use super::words::{count, flagged, line, number, relative, span, when};
 use crate::desk::{FlagLine, List, LiveLine, SourceLine, Status};
 use crate::notify::unseen_line;
 use crate::store::{ChannelRow, ParkedKind, ParkedRow};
-use dutyd_core::action::Severity;
 use dutyd_core::state::OverrideKind;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -25,26 +24,14 @@ pub fn list(list: &List, zone: &TimeZone) -> String {
         text.push_str(&format!("{}; dutyd status says more\n", unseen_line(unseen, list.now, zone)));
     }
     let known = if text.is_empty() { "" } else { "known: " };
-    text.push_str(&format!("{known}{}\n", by_severity(&list.counts)));
+    text.push_str(&format!("{known}{}\n", flagged(&list.cases, list.dismissed)));
     for (worst, others) in list.by_case() {
         text.push_str(&flag_lines(worst, &others, list.now, zone));
     }
-    let all: u64 = list.counts.iter().sum();
-    let left_out = all.saturating_sub(list.flags.iter().filter(|flag| !flag.dismissed).count() as u64);
-    if left_out > 0 {
-        text.push_str(&format!("\n… and {} more; --max shows them\n", number(left_out)));
+    if list.left_out() > 0 {
+        text.push_str(&format!("\n… and {}; --max shows them\n", count(list.left_out(), "more case")));
     }
     text
-}
-
-fn by_severity(counts: &[u64; 4]) -> String {
-    if counts.iter().all(|count| *count == 0) {
-        return "no open flags".to_owned();
-    }
-    let worst_first = Severity::ALL.iter().zip(counts).rev();
-    let words: Vec<String> =
-        worst_first.map(|(severity, count)| format!("{} {}", number(*count), severity.word())).collect();
-    format!("open flags: {}", words.join(", "))
 }
 
 fn flag_lines(flag: &FlagLine, others: &[&FlagLine], now: Timestamp, zone: &TimeZone) -> String {
@@ -106,7 +93,7 @@ pub fn status(status: &Status, zone: &TimeZone) -> String {
         "{} open of {}; {}\n",
         number(counts.open),
         count(counts.cases, "case"),
-        by_severity(&counts.flags)
+        flagged(&counts.flagged, counts.dismissed)
     ));
     if let Some(since) = counts.due_since.filter(|since| status.now.duration_since(*since) > SLOW) {
         text.push_str(&format!(

@@ -1,5 +1,6 @@
 //! Spans, instants and counts as people read them at night.
 
+use dutyd_core::action::Severity;
 use dutyd_core::rule::is_unseen;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -56,6 +57,19 @@ pub fn number(number: u64) -> String {
 pub fn count(amount: u64, noun: &str) -> String {
     let plural = if amount == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", number(amount))
+}
+
+/// `flagged cases: 5 critical, 9 candidate, 3 warning, 0 watch; 2 dismissed`: each case once, by its worst flag. The counts
+/// begin with the least severe.
+pub fn flagged(cases: &[u64; 4], dismissed: u64) -> String {
+    let worst_first = Severity::ALL.iter().zip(cases).rev();
+    let words: Vec<String> =
+        worst_first.map(|(severity, count)| format!("{} {}", number(*count), severity.word())).collect();
+    let head = match cases.iter().sum::<u64>() {
+        0 => "no flagged cases".to_owned(),
+        _ => format!("flagged cases: {}", words.join(", ")),
+    };
+    if dismissed > 0 { format!("{head}; {} dismissed", number(dismissed)) } else { head }
 }
 
 /// One line of what may hold anything: control characters, line breaks and invisible marks, such as those that turn the
@@ -185,6 +199,19 @@ mod tests {
         for (text, width, expected) in table {
             let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
             assert_eq!(trimmed(&wrapped(text, width)), trimmed(expected));
+        }
+    }
+
+    #[test]
+    fn cases_are_counted_worst_first() {
+        let table = [
+            ([0; 4], 0, "no flagged cases"),
+            ([0; 4], 2, "no flagged cases; 2 dismissed"),
+            ([1_200, 3, 9, 5], 0, "flagged cases: 5 critical, 9 candidate, 3 warning, 1,200 watch"),
+            ([1, 0, 0, 0], 4, "flagged cases: 0 critical, 0 candidate, 0 warning, 1 watch; 4 dismissed"),
+        ];
+        for (cases, dismissed, expected) in table {
+            assert_eq!(flagged(&cases, dismissed), expected);
         }
     }
 

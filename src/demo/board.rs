@@ -94,10 +94,9 @@ impl Board {
 
 fn head(list: &List, progress: &Progress) -> String {
     let share = progress.share.map(|share| format!("{:>3.0} %  ", share * 100.0)).unwrap_or_default();
-    let [watch, warning, candidate, critical] = list.counts;
-    let open = format!("{critical} critical, {candidate} candidates, {warning} warnings, {watch} watched");
+    let flagged = crate::cli::words::flagged(&list.cases, list.dismissed);
     let told = crate::cli::words::count(progress.told as u64, "message");
-    format!("{share}{}  open flags: {open}; {told} sent", stamp(progress.now))
+    format!("{share}{}  {flagged}; {told} sent", stamp(progress.now))
 }
 
 /// What a glance needs comes first, because a narrow terminal cuts the rest off.

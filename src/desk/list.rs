@@ -1,4 +1,4 @@
-//! `dutyd list`: open flags across all sources, worst first.
+//! `dutyd list`: flagged cases across all sources, worst first.
 
 use super::{Desk, Refusal};
 use crate::notify::{Unseen, nearest_end};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-/// The open flags at one instant.
+/// The flagged cases at one instant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct List {
     pub now: Timestamp,
@@ -21,9 +21,12 @@ pub struct List {
     /// Sources whose flags may be old or missing.
     #[serde(default)]
     pub unseen: Vec<Unseen>,
+    /// Open flags, those left out that a flag at least as severe on the same case covers.
     pub flags: Vec<FlagLine>,
-    /// Open flags by severity, also those left out here: watch, warning, candidate, critical.
-    pub counts: [u64; 4],
+    /// Cases by their worst flag, also those left out here: watch, warning, candidate, critical.
+    pub cases: [u64; 4],
+    /// Cases whose flags are all dismissed or snoozed.
+    pub dismissed: u64,
 }
 
 /// One open flag, with what a person needs to act on it.
@@ -73,6 +76,12 @@ impl List {
         }
         cases
     }
+
+    /// Flagged cases that are not among these.
+    pub fn left_out(&self) -> u64 {
+        let all = self.cases.iter().sum::<u64>() + self.dismissed;
+        all.saturating_sub(self.by_case().len() as u64)
+    }
 }
 
 impl Desk {
@@ -81,27 +90,30 @@ impl Desk {
         let policies = self.policies();
         let mut cases: BTreeMap<i64, Option<CaseState>> = BTreeMap::new();
         let mut flags = Vec::new();
-        for row in self.store.open_flags(max).await? {
+        let rows = self.store.open_flags(max).await?;
+        for row in rows.iter().filter(|row| !covered(row, &rows, &policies)) {
             let state = match cases.get(&row.case) {
                 Some(known) => known.clone(),
                 None => {
-                    let state = self.state_of(&row).await?;
+                    let state = self.state_of(row).await?;
                     cases.insert(row.case, state.clone());
                     state
                 }
             };
-            flags.push(line(&row, state.as_ref(), &policies, now));
+            flags.push(line(row, state.as_ref(), &policies, now));
         }
         flags.sort_by_key(|flag| {
             (flag.dismissed, std::cmp::Reverse(flag.severity), flag.due_at.is_none(), flag.due_at, flag.since)
         });
+        let counts = self.store.counts(now).await?;
         let sources = self.source_lines(now).await?;
         Ok(List {
             now,
             running: self.live.is_some(),
             unseen: sources.into_iter().filter_map(|source| source.unseen).collect(),
             flags,
-            counts: self.store.counts(now).await?.flags,
+            cases: counts.flagged,
+            dismissed: counts.dismissed,
         })
     }
 
@@ -110,6 +122,14 @@ impl Desk {
         let exact = found.iter().find(|found| found.case == row.case);
         Ok(exact.and_then(|found| open_state(&found.state).ok()))
     }
+}
+
+/// Whether a flag at least as severe on the same case says it already. One that a person dismissed covers only such.
+fn covered(flag: &FlagRow, flags: &[FlagRow], policies: &PolicySet) -> bool {
+    flags
+        .iter()
+        .filter(|by| by.case == flag.case && by.severity >= flag.severity && by.dismissed <= flag.dismissed)
+        .any(|by| policies.current.covers(&by.rule, &flag.rule))
 }
 
 fn line(row: &FlagRow, state: Option<&CaseState>, policies: &PolicySet, now: Timestamp) -> FlagLine {

@@ -11,7 +11,6 @@ use dutyd_core::action::Severity;
 use dutyd_core::case::{Case, Party};
 use dutyd_core::decide::{Decision, DecisionKind};
 use dutyd_core::policy::PolicySet;
-use dutyd_core::rule::Rule;
 use dutyd_core::sla::{ClockState, read_clocks};
 use dutyd_core::state::{CaseState, Flag, FlagState};
 use jiff::Timestamp;
@@ -76,11 +75,10 @@ pub fn visible<'a>(policies: &PolicySet, state: &'a CaseState) -> Vec<&'a Flag> 
         .filter(|flag| flag.state == FlagState::Open && flag.severity >= Severity::Candidate)
         .filter(|flag| !silenced(flag))
         .collect();
-    let covers = |rule: &Rule, by: &Flag, flag: &Flag| {
-        rule.name == by.rule && rule.covers.contains(&flag.rule) && by.severity >= flag.severity
+    let covers = |by: &Flag, flag: &Flag| {
+        by.severity >= flag.severity && policies.current.covers(&by.rule, &flag.rule)
     };
-    let covered =
-        |flag: &Flag| open.iter().any(|by| policies.current.rules.iter().any(|rule| covers(rule, by, flag)));
+    let covered = |flag: &Flag| open.iter().any(|by| covers(by, flag));
     open.iter().copied().filter(|flag| !covered(flag)).collect()
 }
 

@@ -228,6 +228,12 @@ pub struct Counts {
     pub inbox: u64,
     /// Open flags by severity, least severe first: watch, warning, candidate, critical.
     pub flags: [u64; 4],
+    /// Cases by their worst flag that nobody dismissed, in the same order.
+    #[serde(default)]
+    pub flagged: [u64; 4],
+    /// Cases whose flags are all dismissed or snoozed.
+    #[serde(default)]
+    pub dismissed: u64,
     pub decisions: u64,
     /// Groups whose members are still to be made due.
     pub waking: u64,

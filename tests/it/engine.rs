@@ -41,7 +41,7 @@ impl Stage {
     }
 
     /// A daemon with an empty database before a vendor as it stands.
-    async fn over(
+    pub async fn over(
         double: Arc<Double>,
         clock: Arc<HandClock>,
         policies: PolicySet,

@@ -9,6 +9,7 @@ mod clocks;
 mod contract;
 mod customers;
 mod demo;
+mod desk;
 mod disk;
 mod due;
 mod e2e;

@@ -246,12 +246,24 @@ pub fn counts(db: &Connection, now: Timestamp) -> Result<Counts> {
             "SELECT count(*), min(ready_at) FROM (SELECT ready_at FROM due WHERE ready_at <= ?1 LIMIT ?2)",
         )?
         .query_row([ms(now), COUNT_MAX], |row| Ok((row.get(0)?, instant(row, 1)?)))?;
-    let mut flags = [0; 4];
+    let (mut flags, mut flagged, mut dismissed) = ([0; 4], [0; 4], 0);
     let by_severity: Vec<(usize, u64)> = all(db
         .prepare_cached("SELECT severity, count(*) FROM flag WHERE NOT dismissed GROUP BY severity")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?)?;
     for (severity, count) in by_severity {
         flags[severity.min(3)] = count;
+    }
+    let by_worst: Vec<(i64, u64)> = all(db
+        .prepare_cached(
+            "SELECT worst, count(*) FROM (SELECT max(iif(dismissed, -1, severity)) AS worst FROM flag GROUP BY case_id)
+             GROUP BY worst",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?)?;
+    for (worst, count) in by_worst {
+        match usize::try_from(worst) {
+            Ok(severity) => flagged[severity.min(3)] = count,
+            Err(_) => dismissed = count,
+        }
     }
     Ok(Counts {
         cases: db
@@ -262,6 +274,8 @@ pub fn counts(db: &Connection, now: Timestamp) -> Result<Counts> {
         due_since,
         inbox: one("SELECT count(*) FROM (SELECT 1 FROM inbox LIMIT ?1)")?,
         flags,
+        flagged,
+        dismissed,
         decisions: tally("decisions")?,
         waking: one("SELECT count(*) FROM (SELECT 1 FROM waking LIMIT ?1)")?,
     })
