@@ -15,6 +15,12 @@ const SENTENCE_MAX: usize = 600;
 /// What every rule says about a case and why.
 pub fn explain(told: &Explanation, zone: &TimeZone) -> String {
     let mut text = case(&told.case, told.now);
+    if let Some(since) = told.around.as_ref().and_then(|around| around.blind_since) {
+        let since = when(since, told.now, zone);
+        text.push_str(&format!(
+            "Not seen since {since}: what time alone would raise waits; dutyd status says why\n"
+        ));
+    }
     section(&mut text, "Flags", flags(told, zone));
     section(&mut text, "Overrides by people", overrides(told, zone));
     section(

@@ -189,7 +189,10 @@ impl Desk {
                 Ok(Explanation { then: true, judged_by, marks: SeenMarks::default(), ..told })
             }
             None => {
-                let around = self.store.around(row.case).await?;
+                let mut around = self.store.around(row.case).await?;
+                let engine = self.live.as_ref().map(|live| &live.engine);
+                around.blind_since =
+                    engine.and_then(|engine| engine.unseen_since(&row.key.source, around.blind_since));
                 let outbox = self.store.wanted(row.case).await?;
                 let told = tell(&policies, &state, Some(around), &decisions, now);
                 Ok(Explanation { outbox: outbox.iter().map(outbox_line).collect(), ..told })

@@ -139,7 +139,9 @@ impl Desk {
             plan.cases += rows.len() as u64;
             let mut page = Vec::with_capacity(rows.len());
             for row in rows {
-                page.push((self.store.around(row.case).await?, row));
+                let around = self.store.around(row.case).await?;
+                // As if all were seen: what waits for that comes, too.
+                page.push((Around { blind_since: None, ..around }, row));
             }
             let policies = policies.clone();
             plan = tokio::task::spawn_blocking(move || look(plan, &policies, &page, now))

@@ -285,16 +285,12 @@ fn try_judge(bench: &Bench, due: &DueCase) -> Result<Judged, StoreError> {
         tracing::error!(case = %due.key, %error, "stored state cannot be read; rebuilding it from the vendor");
     }
     let mut around = due.around.clone();
-    around.blind_since = source.and_then(|source| source.blind_since(bench.now));
-    let blind = source.filter(|_| around.blind_since.is_some());
+    around.blind_since = source.and_then(|source| source.unseen_since(around.blind_since, bench.now));
+    // A case of a source that is seen is judged again by itself, once it has been read.
+    let blind = source.filter(|source| source.blind_since(bench.now).is_some());
     if let Some(source) = blind {
         source.note_judged_blind();
     }
-    // One that is known to have changed is seen again by itself, once it has been read.
-    let unread = due
-        .unread_since
-        .filter(|since| source.is_some_and(|source| bench.now.duration_since(*since) > source.bound()));
-    around.blind_since = around.blind_since.or(unread);
     let vendor_now = bench.now.saturating_add(offset).unwrap_or(bench.now);
     let Some(outcome) = decide(&bench.policies, before.as_ref(), &around, &news, vendor_now) else {
         return Ok((OutcomeCommit { refetch: unreadable.is_some(), ..OutcomeCommit::nothing(due) }, None));

@@ -293,6 +293,11 @@ impl Engine {
         self.shared.sources.values().map(|source| source.health(now)).collect()
     }
 
+    /// Since when what happens to a case of this source may not be known, and time alone raises nothing.
+    pub fn unseen_since(&self, source: &str, unread_since: Option<Timestamp>) -> Option<Timestamp> {
+        self.shared.sources.get(source)?.unseen_since(unread_since, self.shared.now())
+    }
+
     /// Units whose current step has taken too long; the watchdog is fed while there are none.
     pub fn stalled(&self) -> Vec<String> {
         let (now, beats) = (self.shared.now(), lock(&self.shared.beats));

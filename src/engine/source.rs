@@ -345,6 +345,13 @@ impl Source {
         Some(seen)
     }
 
+    /// Since when what happens to one of its cases may not be known to us. `unread_since`: when we heard of a change of it
+    /// that we have not read.
+    pub fn unseen_since(&self, unread_since: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let unread = unread_since.filter(|since| now.duration_since(*since) > self.bound());
+        self.blind_since(now).or(unread)
+    }
+
     pub fn note_judged_blind(&self) {
         self.judged_blind.store(true, Ordering::Relaxed);
     }

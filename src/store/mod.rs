@@ -143,7 +143,8 @@ pub trait Store: Send + Sync {
     /// The flags of the worst `max` cases, worst first.
     async fn open_flags(&self, max: usize) -> Result<Vec<FlagRow>>;
 
-    /// The facts around a case, as an evaluation would read them, without `blind_since`.
+    /// The facts around a case, as an evaluation reads them. `blind_since` says since when its record is known to have
+    /// changed and has not been read; how well its source is seen, the engine knows.
     async fn around(&self, case: i64) -> Result<Around>;
 
     /// The decision log of a case, oldest first.

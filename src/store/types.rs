@@ -115,10 +115,7 @@ pub struct DueCase {
     pub news: Vec<Sealed>,
     /// The last unread news that was read.
     pub news_to: i64,
-    /// Without `blind_since`, which the engine knows.
     pub around: Around,
-    /// Since when the vendor's record is known to have changed and not been read.
-    pub unread_since: Option<Timestamp>,
     /// When its source was first read.
     pub watched_from: Option<Timestamp>,
 }

@@ -135,7 +135,8 @@ pub fn wake_slice(db: &Connection, now: Timestamp) -> Result<()> {
 
 /// The facts around a case.
 pub fn around(db: &Connection, case: i64) -> Result<Around> {
-    let mut around = Around { linked: linked(db, case)?, ..Around::default() };
+    let (linked, blind_since) = (linked(db, case)?, unread_since(db, case)?);
+    let mut around = Around { linked, blind_since, ..Around::default() };
     let mut facts = db.prepare_cached(
         "SELECT kind, open, urgent, unowned, unanswered,
            (SELECT count(*) FROM crowd_source WHERE crowd = crowd.id AND crowd_source.open > 0)
@@ -160,6 +161,17 @@ pub fn around(db: &Connection, case: i64) -> Result<Around> {
         }
     }
     Ok(around)
+}
+
+/// Since when somebody waits who told of a change.
+fn unread_since(db: &Connection, case: i64) -> Result<Option<Timestamp>> {
+    Ok(db
+        .prepare_cached(
+            "SELECT hint.since FROM cases JOIN hint USING (source, vendor_id) WHERE cases.id = ?1 AND lane = 0",
+        )?
+        .query_row([case], |row| row.get(0))
+        .optional()?
+        .map(at))
 }
 
 fn links(db: &Connection, case: i64) -> Result<BTreeSet<CaseKey>> {

@@ -71,49 +71,24 @@ pub fn load(db: &Connection, leased: &Leased, token: Token) -> Result<DueBatch> 
     let mut batch = DueBatch { cases: Vec::with_capacity(leased.cases.len()), next_at: leased.next_at };
     for &(case, rings) in &leased.cases {
         let (news, news_to) = news(db, case)?;
-        let Stored { key, state, watched_from, unread_since } = stored(db, case)?;
+        let (key, watched_from, state) = key_and_state(db, case)?;
         let around = surroundings::around(db, case)?;
-        batch.cases.push(DueCase {
-            case,
-            key,
-            token,
-            rings,
-            state,
-            news,
-            news_to,
-            around,
-            unread_since,
-            watched_from,
-        });
+        batch.cases.push(DueCase { case, key, token, rings, state, news, news_to, around, watched_from });
     }
     Ok(batch)
 }
 
-struct Stored {
-    key: CaseKey,
-    state: Option<Sealed>,
-    /// Since when its source is read.
-    watched_from: Option<Timestamp>,
-    /// Since when somebody waits who told of a change.
-    unread_since: Option<Timestamp>,
-}
-
-fn stored(db: &Connection, case: i64) -> Result<Stored> {
+/// And since when its source is read.
+fn key_and_state(db: &Connection, case: i64) -> Result<(CaseKey, Option<Timestamp>, Option<Sealed>)> {
     Ok(db
         .prepare_cached(
-            "SELECT source.name, cases.vendor_id, body, watched_from, hint.since FROM cases
-             JOIN source ON source.id = cases.source
-             LEFT JOIN state ON state.case_id = cases.id
-             LEFT JOIN hint ON hint.source = cases.source AND hint.vendor_id = cases.vendor_id AND hint.lane = 0
-             WHERE cases.id = ?1",
+            "SELECT source.name, vendor_id, body, watched_from FROM cases JOIN source ON source.id = cases.source
+             LEFT JOIN state ON state.case_id = cases.id WHERE cases.id = ?1",
         )?
         .query_row([case], |row| {
-            Ok(Stored {
-                key: CaseKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?),
-                state: row.get::<_, Option<_>>(2)?.map(Sealed::from_bytes),
-                watched_from: row.get::<_, Option<i64>>(3)?.map(at),
-                unread_since: row.get::<_, Option<i64>>(4)?.map(at),
-            })
+            let key = CaseKey::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+            let state = row.get::<_, Option<_>>(2)?.map(Sealed::from_bytes);
+            Ok((key, row.get::<_, Option<i64>>(3)?.map(at), state))
         })?)
 }
 

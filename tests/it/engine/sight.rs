@@ -8,6 +8,7 @@ use dutyd::store::{Order, Store, open_state};
 use dutyd_connectors::{ConnectorError, Fetched, Hint, Page};
 use dutyd_core::case::{SeenMarks, Status};
 use dutyd_core::state::Presence;
+use jiff::Timestamp;
 use std::sync::Arc;
 
 /// A source with one urgent case, which is flagged if nobody has owned it for a quarter of an hour.
@@ -35,6 +36,13 @@ impl Stage {
         self.engine.rung(SOURCE);
     }
 
+    /// Since when the case is not seen, as `explain` tells.
+    async fn unseen_since(&self) -> Option<Timestamp> {
+        let row = self.store.find_cases("INCa").await.expect("read").remove(0);
+        let around = self.store.around(row.case).await.expect("read");
+        self.engine.unseen_since(SOURCE, around.blind_since)
+    }
+
     async fn flags(&self) -> usize {
         self.store.open_flags(10).await.expect("read").len()
     }
@@ -59,11 +67,13 @@ async fn a_case_that_is_said_to_have_changed_is_not_flagged_before_it_has_been_r
     stage.ring("a").await;
     stage.pass_minutes(60).await;
     assert_eq!(stage.flags().await, 0, "it may have an owner by now");
+    assert_eq!(stage.unseen_since().await, Some(start()));
     let asked = stage.double.asked().into_iter().filter(|asked| asked == "fetch a").count();
     assert!((3..=15).contains(&asked), "asked {asked} times in an hour");
     stage.fetched(None);
     stage.pass_minutes(16).await;
     assert_eq!(stage.flags().await, 1, "it was read, and nothing had changed");
+    assert_eq!(stage.unseen_since().await, None);
 }
 
 #[tokio::test]
