@@ -45,7 +45,7 @@ async fn a_failed_sync_ends_the_daemon_and_nothing_acknowledged_is_lost() {
         acknowledged += came.acknowledged.len();
     }
     measured(
-        "G24",
+        "G24.sync",
         &format!("{all} failed syncs: each ended with 74, 0 of {acknowledged} acknowledged lost"),
     );
 }
@@ -105,8 +105,11 @@ async fn a_full_disk_sends_webhooks_away_says_so_and_goes_on_once_there_is_room(
         assert_eq!(forgotten(&rig, &came.acknowledged).await, 0, "of {}", came.acknowledged.len());
         acknowledged += came.acknowledged.len();
     }
-    println!(
-        "{all} full disks: {sent_away} sent away, 0 of {acknowledged} acknowledged lost, went on by itself"
+    measured(
+        "G24.full",
+        &format!(
+            "{all} full disks: {sent_away} sent away, 0 of {acknowledged} acknowledged lost, went on by itself"
+        ),
     );
 }
 

@@ -4,7 +4,7 @@
 
 use crate::store::StoreError;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi};
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -346,6 +346,10 @@ impl From<rusqlite::Error> for StoreError {
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreError::Full(error.to_string()),
+            // The index of the log cannot grow; nothing was written yet.
+            Some(ErrorCode::SystemIoFailure) if is(&error, ffi::SQLITE_IOERR_SHMSIZE) => {
+                StoreError::Full(error.to_string())
+            }
             Some(ErrorCode::SystemIoFailure) => StoreError::Broken(error.to_string()),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 StoreError::Damaged(error.to_string())
@@ -353,6 +357,10 @@ impl From<rusqlite::Error> for StoreError {
             _ => StoreError::Unusable(error.to_string()),
         }
     }
+}
+
+fn is(error: &rusqlite::Error, code: i32) -> bool {
+    error.sqlite_error().is_some_and(|told| told.extended_code == code)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Keep, Writer};
 use crate::store::StoreError;
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 use std::fs::File;
 
 /// As SQLite numbers them.
@@ -67,4 +67,12 @@ async fn a_failure_undoes_its_own_request_and_no_other_of_the_batch() {
         Ok(rows)
     });
     assert_eq!(kept.await.unwrap(), [1, 3, 4, 6]);
+}
+
+#[test]
+fn no_room_is_told_from_a_failing_disk() {
+    let of = |code| StoreError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+    assert!(matches!(of(ffi::SQLITE_FULL), StoreError::Full(_)));
+    assert!(matches!(of(ffi::SQLITE_IOERR_SHMSIZE), StoreError::Full(_)));
+    assert!(matches!(of(ffi::SQLITE_IOERR_FSYNC), StoreError::Broken(_)));
 }
