@@ -2,7 +2,7 @@
 
 use super::eval::View;
 use super::expr::{Atom, Test};
-use super::shown::{Language, show};
+use super::shown::show;
 use super::still::recorded;
 use super::vocabulary::{Mover, Read};
 use super::{Facts, Rule, Verdict};
@@ -126,10 +126,9 @@ impl Rule {
 
 fn read_atom(atom: &Atom, facts: &Facts<'_>) -> AtomRead {
     let judged = atom.judge(facts);
-    let (language, zone) = facts.policy.manner_of(&facts.state.case);
     let reads = atom.reads.iter().map(|read| {
         let (value, raw) = match facts.read(read) {
-            Ok(value) => (show(read, &value, Language::of(language), &zone), recorded(&value)),
+            Ok(value) => (show(read, &value, facts), recorded(&value)),
             Err(reason) => (format!("cannot tell: {reason}"), None),
         };
         ValueRead { path: read.path(), value, raw, at_least: facts.is_at_least(read) }

@@ -54,7 +54,7 @@ impl<'a> Facts<'a> {
         self.calendar.get_or_init(|| self.policy.calendar_for(&self.state.case))
     }
 
-    fn clock(&self, name: &str) -> Option<&ClockReading> {
+    pub(super) fn clock(&self, name: &str) -> Option<&ClockReading> {
         self.clocks.iter().find(|clock| clock.clock == name)
     }
 

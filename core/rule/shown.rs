@@ -2,10 +2,10 @@
 //!
 //! Must not know: rules. Values come from outside and are made harmless here: one line, no control characters, short.
 
+use super::facts::Facts;
 use super::value::Value;
 use super::vocabulary::{CaseWord, ClockWord, Measure, Read, SpanWord};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 /// Longest value shown, in characters.
 const SHOWN_MAX: usize = 120;
@@ -74,8 +74,18 @@ impl Language {
         said.unwrap_or(word).to_owned()
     }
 
-    /// Time left, or overdrawn.
-    fn left(self, seconds: i64, measure: Measure) -> String {
+    /// A length of business time, by its name.
+    fn business(self, length: &str) -> String {
+        match self {
+            Language::English => format!("{length} of business time"),
+            Language::German => format!("{length} Geschäftszeit"),
+            Language::French => format!("{length} de temps ouvré"),
+            Language::Spanish => format!("{length} de horario laboral"),
+        }
+    }
+
+    /// Time left, or overdrawn: `length`, that of so many seconds.
+    fn left(self, seconds: i64, length: &str) -> String {
         if seconds == 0 {
             return match self {
                 Language::English => "due now",
@@ -85,7 +95,6 @@ impl Language {
             }
             .to_owned();
         }
-        let length = span(seconds.abs(), measure, self);
         match (self, seconds > 0) {
             (Language::English, true) => format!("{length} left"),
             (Language::English, false) => format!("overdue by {length}"),
@@ -108,36 +117,50 @@ impl Language {
 }
 
 /// A value that was read, for people.
-pub fn show(read: &Read, value: &Value<'_>, language: Language, zone: &TimeZone) -> String {
+pub fn show(read: &Read, value: &Value<'_>, facts: &Facts<'_>) -> String {
+    let (language, zone) = facts.policy.manner_of(&facts.state.case);
+    let language = Language::of(language);
+    // Of a clock the word does not say by which time it counts, so its value does.
+    let counted = |seconds: i64, clock: &str| match facts.clock(clock) {
+        Some(clock) if clock.calendar.is_round_the_clock() => span(seconds, Measure::Wall, language),
+        _ => language.business(&span(seconds, Measure::Business, language)),
+    };
     match (value, kind(read)) {
         (Value::Null, _) => language.none().to_owned(),
         (Value::Int(seconds), Kind::Span(measure)) => span(*seconds, measure, language),
-        (Value::Int(seconds), Kind::Left(measure)) => language.left(*seconds, measure),
+        (Value::Int(seconds), Kind::Left(measure)) => {
+            language.left(*seconds, &span(seconds.abs(), measure, language))
+        }
+        (Value::Int(seconds), Kind::Used(clock)) => counted(*seconds, clock),
+        (Value::Int(seconds), Kind::Unused(clock)) => language.left(*seconds, &counted(seconds.abs(), clock)),
         (value, Kind::Percent) => {
             value.number().map_or_else(String::new, |number| format!("{} %", number.floor()))
         }
         (Value::Text(text), Kind::Instant) => match text.parse::<Timestamp>() {
-            Ok(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string(),
+            Ok(at) => at.to_zoned(zone).strftime("%Y-%m-%d %H:%M %Z").to_string(),
             Err(_) => harmless(text),
         },
         (value, _) => plain(value, language),
     }
 }
 
-enum Kind {
+enum Kind<'r> {
     Plain,
     Span(Measure),
     Left(Measure),
+    /// Of a clock's target.
+    Used(&'r str),
+    Unused(&'r str),
     Percent,
     Instant,
 }
 
-fn kind(read: &Read) -> Kind {
+fn kind(read: &Read) -> Kind<'_> {
     match read {
         Read::Span(SpanWord::UntilDue, measure) => Kind::Left(*measure),
         Read::Span(_, measure) => Kind::Span(*measure),
-        Read::Clock(_, ClockWord::Elapsed) => Kind::Span(Measure::Business),
-        Read::Clock(_, ClockWord::Remaining) => Kind::Left(Measure::Business),
+        Read::Clock(clock, ClockWord::Elapsed) => Kind::Used(clock),
+        Read::Clock(clock, ClockWord::Remaining) => Kind::Unused(clock),
         Read::Clock(_, ClockWord::DueIn(measure)) => Kind::Left(*measure),
         Read::Clock(_, ClockWord::Percent) => Kind::Percent,
         Read::Clock(_, ClockWord::DueAt) => Kind::Instant,

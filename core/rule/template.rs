@@ -176,8 +176,7 @@ fn word(path: &str, names: &Names) -> Result<(Read, Type), (String, String)> {
 
 /// Returns whether every value was there.
 fn render(parts: &[Part], facts: &Facts<'_>, text: &mut String) -> bool {
-    let (language, zone) = facts.policy.manner_of(&facts.state.case);
-    let language = Language::of(language);
+    let language = Language::of(facts.policy.manner_of(&facts.state.case).0);
     let mut complete = true;
     for part in parts {
         match part {
@@ -188,7 +187,7 @@ fn render(parts: &[Part], facts: &Facts<'_>, text: &mut String) -> bool {
                 text.push_str(&match (part, &value, read) {
                     (Part::Counted(_, forms), Value::Int(number), _) => forms.say(*number),
                     (_, Value::Text(status), Read::Case(CaseWord::Status)) => language.status(status),
-                    _ => show(read, &value, language, &zone),
+                    _ => show(read, &value, facts),
                 });
             }
             Part::Optional(inner) => {

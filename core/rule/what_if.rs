@@ -4,7 +4,7 @@
 
 use super::choice::{Choice, SOMETHING_ELSE, beside, choices};
 use super::eval::View as _;
-use super::shown::{Language, show};
+use super::shown::show;
 use super::still::{Still, recorded};
 use super::value::Value;
 use super::vocabulary::Read;
@@ -105,8 +105,7 @@ impl Search<'_, '_> {
 
     /// One choice in words: how far around it any value does, the others being as supposed.
     fn told(&mut self, choice: &Choice, facts: &Facts<'_>) -> Change {
-        let (language, zone) = facts.policy.manner_of(&facts.state.case);
-        let shown = |value: &Value<'_>| show(&choice.read, value, Language::of(language), &zone);
+        let shown = |value: &Value<'_>| show(&choice.read, value, facts);
         let now = facts.read(&choice.read).unwrap_or(Value::Null);
         let becomes = match &choice.to {
             to if to.number().is_some() => in_words(self.reach(choice, &now), &shown),

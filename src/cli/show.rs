@@ -59,7 +59,8 @@ fn flag_lines(flag: &FlagLine, others: &[&FlagLine], now: Timestamp, zone: &Time
         flag.rule
     );
     text.push_str(&format!("           {}\n", line(&flag.title, TITLE_MAX)));
-    text.push_str(&format!("           {}\n", line(&flag.why, WHY_MAX)));
+    let of_then = if flag.why_is_of_now { "" } else { "when raised: " };
+    text.push_str(&format!("           {of_then}{}\n", line(&flag.why, WHY_MAX)));
     text.push_str(&format!(
         "           since {}; {due}; owner {}\n",
         relative(flag.since, now),

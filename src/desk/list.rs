@@ -1,15 +1,16 @@
 //! `dutyd list`: flagged cases across all sources, worst first.
 
 use super::{Desk, Refusal};
-use crate::notify::{Unseen, nearest_end};
+use crate::notify::{Unseen, nearest_end, sentence_now};
 use crate::store::{FlagRow, open_state};
 use dutyd_core::action::Severity;
+use dutyd_core::around::Around;
 use dutyd_core::policy::PolicySet;
 use dutyd_core::state::{CaseState, Override};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map};
 
 /// The flagged cases at one instant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,6 +43,9 @@ pub struct FlagLine {
     pub team: Option<String>,
     pub rule: String,
     pub why: String,
+    /// Whether that is of now; else its condition does not hold any more, and it is of the moment the flag was raised.
+    #[serde(default)]
+    pub why_is_of_now: bool,
     pub since: Timestamp,
     /// A person said no, or not now; shown last.
     pub dismissed: bool,
@@ -88,19 +92,15 @@ impl Desk {
     pub(super) async fn list(&self, max: usize) -> Result<List, Refusal> {
         let now = self.now();
         let policies = self.policies();
-        let mut cases: BTreeMap<i64, Option<CaseState>> = BTreeMap::new();
+        let mut cases: BTreeMap<i64, Option<(CaseState, Around)>> = BTreeMap::new();
         let mut flags = Vec::new();
         let rows = self.store.open_flags(max).await?;
         for row in rows.iter().filter(|row| !covered(row, &rows, &policies)) {
-            let state = match cases.get(&row.case) {
-                Some(known) => known.clone(),
-                None => {
-                    let state = self.state_of(row).await?;
-                    cases.insert(row.case, state.clone());
-                    state
-                }
+            let known = match cases.entry(row.case) {
+                btree_map::Entry::Occupied(known) => known.into_mut(),
+                btree_map::Entry::Vacant(place) => place.insert(self.state_of(row).await?),
             };
-            flags.push(line(row, state.as_ref(), &policies, now));
+            flags.push(line(row, known.as_ref(), &policies, now));
         }
         flags.sort_by_key(|flag| {
             (flag.dismissed, std::cmp::Reverse(flag.severity), flag.due_at.is_none(), flag.due_at, flag.since)
@@ -117,10 +117,11 @@ impl Desk {
         })
     }
 
-    async fn state_of(&self, row: &FlagRow) -> Result<Option<CaseState>, Refusal> {
+    async fn state_of(&self, row: &FlagRow) -> Result<Option<(CaseState, Around)>, Refusal> {
         let found = self.store.find_cases(&row.key.to_string()).await?;
         let exact = found.iter().find(|found| found.case == row.case);
-        Ok(exact.and_then(|found| open_state(&found.state).ok()))
+        let Some(state) = exact.and_then(|found| open_state(&found.state).ok()) else { return Ok(None) };
+        Ok(Some((state, self.store.around(row.case).await?)))
     }
 }
 
@@ -132,7 +133,14 @@ fn covered(flag: &FlagRow, flags: &[FlagRow], policies: &PolicySet) -> bool {
         .any(|by| policies.current.covers(&by.rule, &flag.rule))
 }
 
-fn line(row: &FlagRow, state: Option<&CaseState>, policies: &PolicySet, now: Timestamp) -> FlagLine {
+fn line(
+    row: &FlagRow,
+    known: Option<&(CaseState, Around)>,
+    policies: &PolicySet,
+    now: Timestamp,
+) -> FlagLine {
+    let why = known.and_then(|(state, around)| sentence_now(policies, state, around, &row.rule, now));
+    let state = known.map(|(state, _)| state);
     let case = state.map(|state| &state.case);
     let (clock, due_at) = state.and_then(|state| nearest_end(policies, state, now)).unzip();
     let named = |party: Option<&dutyd_core::case::Party>| party.map(|party| party.name.clone());
@@ -146,7 +154,8 @@ fn line(row: &FlagRow, state: Option<&CaseState>, policies: &PolicySet, now: Tim
         owner: named(case.and_then(|case| case.owner.as_ref())),
         team: named(case.and_then(|case| case.team.as_ref())),
         rule: row.rule.clone(),
-        why: row.why.clone(),
+        why_is_of_now: why.is_some(),
+        why: why.unwrap_or_else(|| row.why.clone()),
         since: row.raised_at,
         dismissed: row.dismissed,
         said: state.map(|state| said(row, state)).unwrap_or_default(),

@@ -4,6 +4,8 @@ use super::{EngineError, Shared, Tick, Unit, lock};
 use crate::notify::{Channel, Content, Digest, DigestAt, DigestBuilder, Unseen, digest_key};
 use crate::store::{NewNotice, open_state};
 use async_trait::async_trait;
+use dutyd_core::around::Around;
+use dutyd_core::state::FlagState;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -80,7 +82,10 @@ impl DailyDigest {
             for row in rows.iter().filter(|row| told.contains(&row.key.source)) {
                 // A state that cannot be read is reported when its case is next looked at.
                 let Ok(state) = open_state(&row.state) else { continue };
-                builder.take(&policies, &state);
+                let flagged = state.flags.iter().any(|flag| flag.state == FlagState::Open);
+                let around =
+                    if flagged { self.shared.store.around(row.case).await? } else { Around::default() };
+                builder.take(&policies, &state, &around);
             }
             if seen >= CASES_MAX {
                 return Ok(builder.finish(day, true));

@@ -6,9 +6,11 @@ use super::channel::Channel;
 use super::choose::{notice, visible};
 use super::computed_id;
 use super::letter::{Digest, FlagNotice, Risk, TeamPart};
+use super::sentence::sentence_now;
 use super::unseen::Unseen;
-use super::wording::web_link;
+use super::wording::{WHEN_RAISED, web_link};
 use dutyd_core::action::Severity;
+use dutyd_core::around::Around;
 use dutyd_core::case::Party;
 use dutyd_core::policy::PolicySet;
 use dutyd_core::sla::{ClockState, read_clocks};
@@ -44,13 +46,14 @@ impl<'a> DigestBuilder<'a> {
         Self { channel, now, unseen, teams: BTreeMap::new() }
     }
 
-    pub fn take(&mut self, policies: &PolicySet, state: &CaseState) {
+    /// `around`: of a case with an open flag.
+    pub fn take(&mut self, policies: &PolicySet, state: &CaseState, around: &Around) {
         let case = &state.case;
         let open = state.presence == Presence::Present && case.status.is_open();
         if !open || !self.channel.covers(case) {
             return;
         }
-        let flag = worst(policies, state, self.now);
+        let flag = worst(policies, state, around, self.now);
         let risks = risks(policies, state, self.now);
         if flag.is_none() && risks.is_empty() {
             return;
@@ -90,13 +93,15 @@ fn name(party: &Option<Party>) -> Option<String> {
 }
 
 /// The worst flag that people see, if a manager should look; the others of the case are counted behind its reason.
-fn worst(policies: &PolicySet, state: &CaseState, now: Timestamp) -> Option<FlagNotice> {
+fn worst(policies: &PolicySet, state: &CaseState, around: &Around, now: Timestamp) -> Option<FlagNotice> {
     let mut flags = visible(policies, state);
     flags.sort_by_key(|flag| (Reverse(flag.severity), flag.raised_at));
     let (flag, rest) = flags.split_first()?;
     let more = if rest.is_empty() { String::new() } else { format!(" (+{} more)", rest.len()) };
     let notice = notice(policies, state, flag, now);
-    Some(FlagNotice { why: format!("{}{more}", notice.why), ..notice })
+    let why = sentence_now(policies, state, around, &flag.rule, now);
+    let why = why.unwrap_or_else(|| format!("{WHEN_RAISED}{}", notice.why));
+    Some(FlagNotice { why: format!("{why}{more}"), ..notice })
 }
 
 /// Targets that end within a day and are not missed yet.

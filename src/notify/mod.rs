@@ -11,6 +11,7 @@ mod letter;
 mod mail_page;
 mod pagerduty;
 mod sample;
+mod sentence;
 mod slack;
 mod teams;
 mod unseen;
@@ -22,6 +23,7 @@ pub use choose::{Seen, nearest_end, notices};
 pub use digest::{DigestBuilder, digest_key};
 pub use letter::{Content, Digest, FlagNotice, Letter, Mail, Parcel, Post, Risk, TeamPart};
 pub use sample::{sample_digest, sample_flags};
+pub use sentence::sentence_now;
 pub use unseen::{Because, Unseen, unseen_line};
 pub use webhook::signing_key;
 

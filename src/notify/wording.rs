@@ -226,6 +226,9 @@ pub fn partial(digest: &Digest) -> Option<&'static str> {
     digest.partial.then_some("Only the first 200,000 cases were looked at for targets at risk.")
 }
 
+/// Before a sentence that is not of now.
+pub const WHEN_RAISED: &str = "When raised: ";
+
 /// The line under every test.
 pub const TEST: &str = "This is a test of the channel. The case does not exist; nobody needs to act.";
 

@@ -2,10 +2,14 @@
 
 use crate::engine::{Double, Stage, page, policies};
 use crate::fixture::{HandClock, SOURCE, change, minutes, start};
+use crate::notify::{SIGNING_SECRET, channel};
 use dutyd::clock::Clock;
 use dutyd::config::{Brakes, Mode};
 use dutyd::desk::{Answer, Ask, Desk, Desked, List};
+use dutyd::notify::{DigestBuilder, Kind};
+use dutyd::store::{Store, open_state};
 use dutyd_connectors::Page;
+use dutyd_core::around::Around;
 use dutyd_core::case::{CaseChange, Priority};
 use jiff::SignedDuration;
 use std::sync::Arc;
@@ -50,12 +54,12 @@ async fn five_cases() -> (Stage, Desk) {
     let changes = cases.iter().map(|(id, priority)| of_priority(id, *priority)).collect();
     stage.double.page(Ok(Page { changes, ..page(&[], "one") }));
     stage.settle().await;
-    let desk = desk(&stage);
+    let desk = desk(&stage, RULES);
     (stage, desk)
 }
 
-/// A desk over the database alone.
-fn desk(stage: &Stage) -> Desk {
+/// A desk over the database alone, with these rules.
+fn desk(stage: &Stage, rules: &str) -> Desk {
     let (poll_interval, mode) = (minutes(1), Mode::Observe);
     let brakes = Brakes { mode, writes_per_hour: 1_000, poll_interval, start_from: None };
     let lag = SignedDuration::from_secs(30);
@@ -63,7 +67,7 @@ fn desk(stage: &Stage) -> Desk {
     Desk {
         store: stage.store.clone(),
         clock: stage.clock.clone(),
-        policies: watch::channel(Arc::new(policies(RULES))).1,
+        policies: watch::channel(Arc::new(policies(rules))).1,
         sources: [source].into(),
         live: None,
     }
@@ -104,6 +108,41 @@ async fn a_list_leaves_out_flags_that_a_flag_at_least_as_severe_covers() {
     let expected =
         ["INCa burning []", "INCb old []", "INCc burning []", "INCd urgent [\"old\"]", "INCe old []"];
     assert_eq!(shown, expected);
+}
+
+/// Rules by which a priority of 2 is not urgent any more.
+fn milder() -> String {
+    RULES.replace("case.urgent", "case.priority == 5")
+}
+
+#[tokio::test]
+async fn a_sentence_in_a_list_is_of_now_or_says_that_it_is_not() {
+    let (stage, of_now) = five_cases().await;
+    stage.clock.pass(minutes(178));
+    let of_then = desk(&stage, &milder());
+    for (desk, is_of_now, why) in [(of_now, true, "Open for 3 h."), (of_then, false, "Open for 2 min.")] {
+        let list = list(&desk, 50).await;
+        let flag = list.flags.iter().find(|flag| flag.rule == "urgent" && flag.number == "INCd");
+        let flag = flag.expect("it is raised");
+        assert_eq!((flag.why_is_of_now, flag.why.as_str()), (is_of_now, why));
+    }
+}
+
+#[tokio::test]
+async fn a_sentence_in_a_digest_is_of_now_or_says_that_it_is_not() {
+    let (stage, _desk) = five_cases().await;
+    let now = stage.clock.now() + minutes(178);
+    let url = "http://127.0.0.1:1/x".parse().expect("an address");
+    let channel = channel(Kind::Webhook { url, secret: SIGNING_SECRET.into() });
+    let rows = stage.store.states(0, 10).await.expect("read");
+    let row = rows.iter().find(|row| row.number == "INCd").expect("it is known");
+    let (state, around) = (open_state(&row.state).expect("a state"), Around::default());
+    for (rules, why) in [(RULES, "Open for 3 h."), (milder().as_str(), "When raised: Open for 2 min.")] {
+        let mut builder = DigestBuilder::new(&channel, Vec::new(), now);
+        builder.take(&policies(rules), &state, &around);
+        let digest = builder.finish("2026-03-02".to_owned(), false);
+        assert_eq!(digest.teams[0].flags[0].why, why);
+    }
 }
 
 #[tokio::test]

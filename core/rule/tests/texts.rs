@@ -59,3 +59,35 @@ fn forms_that_say_nothing_or_belong_to_no_count_are_refused_at_their_place() {
         assert!(!faults[0].remedy.is_empty(), "{text}");
     }
 }
+
+#[test]
+fn what_a_clock_counts_says_by_which_time_unless_that_is_the_one_on_the_wall() {
+    const CALENDARS: &str = "[calendars.office]\nzone = \"UTC\"\n[calendars.office.week]\nmon = [\"08:00-18:00\"]\n\
+                             tue = [\"08:00-18:00\"]\n";
+    let said = |target: &str, language: &str, hours: i64| {
+        let source = format!(
+            "{CALENDARS}[defaults]\nlanguage = {language:?}\n[[sla]]\nname = \"a\"\ncalendar = \"office\"\nresolution = {{ any = {target:?} }}\n\
+             [[rules]]\nname = \"a\"\nwhen = \"case.open\"\nseverity = \"watch\"\n\
+             text = \"{{clock.resolution.remaining}}, {{clock.resolution.elapsed}}\"\n"
+        );
+        let file = crate::policy::PolicyFile { name: "policy.toml".to_owned(), text: source };
+        let policy = Policy::load(&[file]).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let policies = crate::policy::PolicySet { current: policy.into(), ..Default::default() };
+        let created = event(0, Actor::Customer, EventKind::Created { signals: Vec::new() });
+        let (state, around, now) = (state(case(), vec![created]), Around::default(), at(hours * 3_600));
+        let clocks = crate::sla::read_clocks(&policies, &state, now);
+        policies.current.rules[0].why(&Facts::new(&policies.current, &state, &around, &clocks, now))
+    };
+    let table = [
+        ("4h", "en", 1, "3 h of business time left, 1 h of business time"),
+        ("4h", "en", 24, "overdue by 6 h of business time, 10 h of business time"),
+        ("4h", "de", 1, "noch 3 h Geschäftszeit, 1 h Geschäftszeit"),
+        ("4h", "fr", 24, "en retard de 6 h de temps ouvré, 10 h de temps ouvré"),
+        ("4h", "es", 1, "quedan 3 h de horario laboral, 1 h de horario laboral"),
+        ("4h calendar time", "en", 1, "3 h left, 1 h"),
+        ("4h calendar time", "en", 76, "overdue by 3 d, 3 d 4 h"),
+    ];
+    for (target, language, hours, expected) in table {
+        assert_eq!(said(target, language, hours), expected, "{target} {language} after {hours} h");
+    }
+}
