@@ -14,6 +14,7 @@ pub mod sample;
 pub mod servicenow;
 mod settings;
 pub mod signature;
+mod steps;
 pub mod trail;
 pub mod transport;
 pub mod zendesk;

@@ -3,6 +3,7 @@
 //! Must not know: secrets; it names where they go.
 
 use super::config::{Config, Flavour, Notes, SignInConfig};
+use crate::steps::webhook_secret;
 use dutyd_core::action::Severity;
 
 /// The steps, for this configuration. `hook_url`: where webhooks go.
@@ -67,7 +68,11 @@ fn screens() -> String {
 
 fn webhook(config: &Config, hook_url: &str) -> String {
     let filter = super::pull::scope(config);
-    let secret = config.webhook_secrets.first().map_or("(none configured yet)", |name| &name.0);
+    let proposed = match config.flavour {
+        Flavour::Cloud => "jira-webhook",
+        Flavour::DataCenter => "jira-dc-webhook",
+    };
+    let (secret, written) = webhook_secret(&config.webhook_secrets, proposed);
     let events = r#"["jira:issue_created","jira:issue_updated","jira:issue_deleted","comment_created","comment_updated","comment_deleted"]"#;
     let (path, body) = match config.flavour {
         Flavour::Cloud => (
@@ -86,6 +91,7 @@ fn webhook(config: &Config, hook_url: &str) -> String {
     format!(
         "4. Webhook, as an administrator\n\
          \x20  Make a secret of 32 random bytes: openssl rand -hex 32; put it into the secret `{secret}`.\n\
+         {written}\
          \x20  curl -u ADMIN -H 'Content-Type: application/json' -X POST '{base}{path}' \\\n\
          \x20    -d '{body}'\n\
          \x20  The answer must say that the webhook is signed. Without a secret every delivery is refused.\n\

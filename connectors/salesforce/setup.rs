@@ -2,7 +2,9 @@
 //!
 //! Must not know: secrets; it names where they go.
 
+use super::VENDOR;
 use super::config::{Config, SignInConfig};
+use crate::steps::answer_field;
 
 /// The steps, for the fields of this configuration. There is no webhook: this source is polled.
 pub fn setup(config: &Config, _hook_url: &str) -> String {
@@ -43,17 +45,15 @@ fn fields(config: &Config) -> String {
         "dutyd marks",
         "Text Area (Long), length 4000 (for dutyd itself; leave it off the layouts)",
     ));
-    if !marks.answer.is_empty() {
-        let kind = "Text, length 100 (people write `ack`, `snooze 4h`, … here)";
-        text.push_str(&line(&marks.answer, "dutyd answer", kind));
-    }
+    let (answer, optional) = answer_field(&marks.answer, "Dutyd_Answer__c", VENDOR);
+    let kind = "Text, length 100 (people write `ack`, `snooze 4h`, … here)";
+    text.push_str(&line(&answer, "dutyd answer", kind));
+    text.push_str(&optional);
     text.push_str(
         "   Put severity and why on the page layouts that agents see. Let agents edit severity: emptying it dismisses a flag.\n\
-         \x20  Set History Tracking (same page): Status, Priority, Case Owner, dutyd severity",
-    );
-    text.push_str(if marks.answer.is_empty() { ".\n" } else { ", dutyd answer.\n" });
-    text.push_str(
-        "   The history is how dutyd sees who changed what; what is not tracked is not on the timeline.\n\n",
+         \x20  Set History Tracking (same page): Status, Priority, Case Owner, dutyd severity,\n\
+         \x20  and dutyd answer where there is one.\n\
+         \x20  The history is how dutyd sees who changed what; what is not tracked is not on the timeline.\n\n",
     );
     text
 }

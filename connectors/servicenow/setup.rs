@@ -2,8 +2,10 @@
 //!
 //! Must not know: secrets; it names where they go.
 
+use super::VENDOR;
 use super::config::Config;
 use super::hook::{SIGNATURE_HEADER, TIMESTAMP_HEADER};
+use crate::steps::{answer_field, webhook_secret};
 
 /// The steps, for the tables and columns of this configuration.
 pub fn setup(config: &Config, hook_url: &str) -> String {
@@ -37,6 +39,7 @@ fn account(config: &Config) -> String {
 
 fn columns(config: &Config) -> String {
     let marks = &config.marks;
+    let (answer, optional) = answer_field(&marks.answer, "u_dutyd_answer", VENDOR);
     let mut text = String::from("2. Columns (System Definition > Tables > open the table > Columns > New)\n");
     for table in tables(config) {
         text.push_str(&format!("   on {table}:\n"));
@@ -50,14 +53,9 @@ fn columns(config: &Config) -> String {
         );
         line(&marks.why, "dutyd why", "String, length 1000");
         line(&marks.flags, "dutyd marks", "String, length 4000 (for dutyd itself; leave it off the form)");
-        if !marks.answer.is_empty() {
-            line(
-                &marks.answer,
-                "dutyd answer",
-                "String, length 100 (people write `ack`, `snooze 4h`, … here)",
-            );
-        }
+        line(&answer, "dutyd answer", "String, length 100 (people write `ack`, `snooze 4h`, … here)");
     }
+    text.push_str(&optional);
     text.push_str(
         "   Columns inherit the table's auditing; check that the attribute no_audit is not set on the first and third:\n\
          \x20  the history of the mark is how dutyd sees that a person took it off.\n\n",
@@ -116,13 +114,13 @@ fn sign_in(config: &Config) -> String {
 }
 
 fn webhook(config: &Config, hook_url: &str) -> String {
+    let (secret, written) = webhook_secret(&config.webhook_secrets, "servicenow-webhook");
     let mut text = format!(
         "5. Business rule (System Definition > Business Rules > New, advanced), so that a change is seen at once;\n\
          \x20  without it dutyd polls and is later, never wrong.\n\
          \x20  System properties first (sys_properties.list > New):\n\
          \x20    dutyd.webhook.url     string     {hook_url}\n\
-         \x20    dutyd.webhook.secret  password2  a long random text, stored for dutyd as {secrets}\n",
-        secrets = names(config)
+         \x20    dutyd.webhook.secret  password2  a long random text, stored for dutyd as the secret {secret:?}\n{written}"
     );
     for table in tables(config) {
         text.push_str(&format!(
@@ -135,13 +133,6 @@ fn webhook(config: &Config, hook_url: &str) -> String {
     text.push_str(&script());
     text.push_str("\n   For deletions a second rule per table: when after, delete, the same script.\n\n");
     text
-}
-
-fn names(config: &Config) -> String {
-    match config.webhook_secrets.as_slice() {
-        [] => "a name that you add to webhook_secrets (now empty: webhooks are refused)".to_owned(),
-        secrets => secrets.iter().map(|secret| format!("{:?}", secret.0)).collect::<Vec<_>>().join(" or "),
-    }
 }
 
 /// Vendor: `generateMac` takes the key in base64 and answers in base64 (c_GlideCertificateEncryptionAPI).

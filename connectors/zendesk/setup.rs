@@ -2,7 +2,9 @@
 //!
 //! Must not know: secrets, or whether any of it exists already (`check --online` measures that).
 
+use super::VENDOR;
 use super::config::{Config, SignInConfig};
+use crate::steps::{answer_field, webhook_secret};
 use dutyd_core::action::Severity;
 
 /// The steps. `hook_url`: where webhooks go.
@@ -59,9 +61,9 @@ fn fields(config: &Config, origin: &str) -> String {
     );
     steps.push_str(&text(&marks.why, "the reason, for people"));
     steps.push_str(&text(&marks.flags, "for dutyd itself: leave it off the agents' forms"));
-    if !marks.answer.is_empty() {
-        steps.push_str(&text(&marks.answer, "where agents answer: ack, snooze 4h"));
-    }
+    let (answer, optional) = answer_field(&marks.answer, "Dutyd answer", VENDOR);
+    steps.push_str(&text(&answer, "where agents answer: ack, snooze 4h"));
+    steps.push_str(&optional);
     steps.push_str("   With several ticket forms: put the first two on each form that agents work with.\n");
     steps
 }
@@ -110,13 +112,8 @@ fn view(origin: &str) -> String {
 }
 
 fn finish(config: &Config) -> String {
-    let names: Vec<_> = config.webhook_secrets.iter().map(|secret| format!("{:?}", secret.0)).collect();
-    let secrets = if names.is_empty() {
-        "Name the signing secret in webhook_secrets; until then webhooks are refused.".to_owned()
-    } else {
-        format!("Store the signing secret under the name {}.", names.join(" or "))
-    };
+    let (secret, written) = webhook_secret(&config.webhook_secrets, "zendesk-webhook");
     format!(
-        "5. {secrets}\n   Then `dutyd check --online` says what is still missing, and what is too much.\n"
+        "5. Store the webhook's signing secret as the secret {secret:?}.\n{written}   Then `dutyd check --online` says what is still missing, and what is too much.\n"
     )
 }

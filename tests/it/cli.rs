@@ -187,6 +187,29 @@ fn setup_goes_by_the_admins_own_file_before_there_are_secrets() {
 }
 
 #[test]
+fn setup_says_which_lines_name_what_is_optional() {
+    let table = [
+        ("servicenow", "u_dutyd_answer", "servicenow-webhook"),
+        ("zendesk", "Dutyd answer", "zendesk-webhook"),
+        ("salesforce", "Dutyd_Answer__c", ""),
+        ("jira", "", "jira-webhook"),
+        ("jira-dc", "", "jira-dc-webhook"),
+    ];
+    for (system, answer, secret) in table {
+        let text = stdout(&dutyd(Path::new("/nonexistent"), &["setup", system]));
+        let says = |line: String| assert!(text.contains(&line), "{system}: {line} in:\n{text}");
+        if !answer.is_empty() {
+            says("The last one is optional".to_owned());
+            says(format!("under [{system}.marks] of the connector file: answer = \"{answer}\""));
+        }
+        if !secret.is_empty() {
+            says(format!("under [secrets]: {secret} = {{ credential = \"{secret}\" }}"));
+            says(format!("webhook_secrets = [\"{secret}\"]"));
+        }
+    }
+}
+
+#[test]
 fn check_says_that_nothing_is_watched_yet() {
     let text = stdout(&dutyd(configured(&[]).path(), &["check"]));
     assert!(
