@@ -3,6 +3,7 @@
 //! Knows: `dutyd.toml`, `connectors/*.toml`, `notify/*.toml`, where `policy/*.toml` lie, how secrets are referred to.
 //! Must not know: what vendors or rules mean by their keys; the connectors and the core check those.
 
+mod connectors;
 mod notify;
 mod read;
 mod schema;
@@ -12,6 +13,7 @@ pub mod shipped;
 mod source;
 mod written;
 
+pub use connectors::{Connectors, no_source, strangers};
 pub use read::Document;
 pub use schema::{SchemaOf, schema};
 pub use secret::SecretSource;
@@ -19,11 +21,12 @@ pub use settings::{
     AuditSettings, ControlSettings, DEFAULTS, Listen, LogFormat, LogLevel, LogSettings, MetricsSettings,
     Mode, NetworkSettings, SandboxSettings, Settings, StorageSettings, TextSettings, WebhookSettings,
 };
+use source::file_stem;
 pub use source::{Brakes, Source, SourceFile, vendors};
 
 use crate::notify::Channel;
 use dutyd_core::calendar::ics_names_in;
-use dutyd_core::policy::{self, Known, PolicyFile};
+use dutyd_core::policy::PolicyFile;
 use dutyd_core::problem::Problem;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -60,10 +63,11 @@ impl Config {
         };
         // Sources are read under the shipped settings if the machine's are wrong, so that their mistakes show too.
         let under = settings.clone().unwrap_or_else(shipped_settings);
-        let (sources, of_sources) = sources(place, &under);
+        let connectors = Connectors::read(&place.dir, &under);
+        let names = connectors.names();
+        let (sources, of_sources) = connectors.signed(place);
         problems.extend(of_sources);
-        let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-        let (channels, of_channels) = channels(place, &under, &names);
+        let (channels, of_channels) = channels(&place.dir, Some(place), &under, &names);
         problems.extend(of_channels);
         if let Some(settings) = &settings {
             problems.extend(contradictions(&place.dir, settings, &sources));
@@ -169,84 +173,19 @@ pub fn ics_files_of(file: &PolicyFile) -> Vec<PolicyFile> {
     ics_names_in(&file.text).into_iter().filter_map(read).collect()
 }
 
-/// A connector file that was read, its text, and what is wrong in it.
-type ReadFile = (SourceFile, String, Vec<Problem>);
-
-/// The connector files as far as they can be understood without secrets, and what is wrong in all.
-pub fn source_files(dir: &Path, settings: &Settings) -> (Vec<SourceFile>, Vec<Problem>) {
-    let (read, mut problems) = read_source_files(dir, settings);
-    let mut files = Vec::new();
-    for (file, _, found) in read {
-        problems.extend(found);
-        files.push(file);
-    }
-    (files, problems)
+/// The channels of `notify/` with stand-ins for their secrets: for showing, not for sending.
+pub fn channels_unsigned(dir: &Path, settings: &Settings) -> (Vec<Channel>, Vec<Problem>) {
+    channels(dir, None, settings, &Connectors::read(dir, settings).names())
 }
 
-/// The second: what is wrong with files that cannot be read at all.
-fn read_source_files(dir: &Path, settings: &Settings) -> (Vec<ReadFile>, Vec<Problem>) {
-    let folder = dir.join("connectors");
-    if is_absent(&folder) {
-        return (Vec::new(), Vec::new());
-    }
-    let paths = match toml_files(&folder) {
-        Ok(paths) => paths,
-        Err(problem) => return (Vec::new(), vec![problem]),
-    };
-    let (mut files, mut problems) = (Vec::<ReadFile>::new(), Vec::new());
-    for path in paths {
-        let read = read_text(&path).map_err(|problem| vec![problem]).and_then(|text| {
-            let (file, found) = SourceFile::read(&path.display().to_string(), &text, settings)?;
-            Ok((file, text, found))
-        });
-        match read {
-            Ok((file, ..)) if files.iter().any(|(other, ..)| other.name == file.name) => {
-                let message = format!("another file has a source named `{}`", file.name);
-                problems.push(Problem::of_file(&file.file, message, "give each source a name of its own"));
-            }
-            Ok(read) => files.push(read),
-            Err(found) => problems.extend(found),
-        }
-    }
-    (files, problems)
-}
-
-fn sources(place: &Place, settings: &Settings) -> (Vec<Source>, Vec<Problem>) {
-    let (files, mut problems) = read_source_files(&place.dir, settings);
-    let mut sources = Vec::new();
-    for (file, text, found) in files {
-        match Source::signed(file, found, &text, place) {
-            Ok(source) => sources.push(source),
-            Err(found) => problems.extend(found),
-        }
-    }
-    problems.sort_by(|a, b| a.file.cmp(&b.file));
-    (sources, problems)
-}
-
-/// Sources and custom fields that a policy names and no connector file has. Without a source nothing can be said.
-pub fn strangers(files: &[PolicyFile], sources: &[Source]) -> Vec<Problem> {
-    if sources.is_empty() {
-        return Vec::new();
-    }
-    let known = Known {
-        sources: sources.iter().map(|source| source.name.as_str()).collect(),
-        fields: sources.iter().flat_map(|source| source.config.fields()).collect(),
-    };
-    policy::strangers(files, &known)
-}
-
-/// Without a source there is nothing to do.
-pub fn no_source(place: &Place) -> Problem {
-    let folder = place.dir.join("connectors").display().to_string();
-    let remedy = "put one file per system there, made from config/connectors/SYSTEM.toml; dutyd setup SYSTEM tells what to \
-                  create in the system";
-    Problem::of_file(&folder, "no source is configured", remedy)
-}
-
-/// The channels of `notify/`; their `sources` must be among those that were read.
-fn channels(place: &Place, settings: &Settings, sources: &[&str]) -> (Vec<Channel>, Vec<Problem>) {
-    let folder = place.dir.join("notify");
+/// The channels of `notify/`; their `sources` must be among those there are. Without a place secrets are not read.
+fn channels(
+    dir: &Path,
+    place: Option<&Place>,
+    settings: &Settings,
+    sources: &[String],
+) -> (Vec<Channel>, Vec<Problem>) {
+    let folder = dir.join("notify");
     if is_absent(&folder) {
         return (Vec::new(), Vec::new());
     }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::archive::Archive;
 use crate::clock::{Clock, StoppedClock, SystemClock};
-use crate::config::{self, Place, Settings};
+use crate::config::{self, Connectors, Place, Settings};
 use crate::control;
 use crate::daemon::load_policy;
 use crate::desk::{Answer, Ask, Desk, Desked, Recount, Refusal};
@@ -71,7 +71,7 @@ fn exit(refusal: &Refusal) -> Exit {
 /// one is the usual reason why no daemon runs.
 async fn desk(place: &Place, settings: &Settings, ask: &Ask) -> Result<Desk, Failure> {
     let store = open(settings)?;
-    let (sources, problems) = config::source_files(&place.dir, settings);
+    let (sources, problems) = Connectors::read(&place.dir, settings).files();
     tell(&problems);
     let archive = Archive::new(&settings.state_dir);
     let policy = match load_policy(place) {

@@ -1,8 +1,9 @@
 //! `dutyd notify`: which channels there are, how their messages look, and a test message to one.
 
+use super::outcome::tell;
 use super::{Exit, Failure, Format, print_bytes, print_json};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Place, shipped};
+use crate::config::{self, Config, Place, shipped};
 use crate::http::{Door, PostError};
 use crate::notify::{Channel, Content, Kind, Letter, Parcel, Threshold, sample_digest, sample_flags};
 use clap::{Args, Subcommand};
@@ -32,7 +33,7 @@ pub enum Notify {
 pub struct Test {
     /// Name of the channel.
     pub channel: String,
-    /// Show the message instead of sending it. Secrets are left out.
+    /// Show the message instead of sending it. Secrets are neither needed nor shown.
     #[arg(long)]
     pub show: bool,
     /// A message of so many flags at once.
@@ -48,20 +49,33 @@ pub fn run(place: &Place, what: &Notify, format: Format) -> Result<Exit, Failure
     if let Notify::Example { kind } = what {
         return print_bytes(shipped::channel(kind).unwrap_or_default().as_bytes());
     }
-    let config = Config::load(place).map_err(|problems| Failure::config(&problems))?;
     match what {
-        Notify::List | Notify::Example { .. } => list(&config.channels, format),
+        Notify::List | Notify::Example { .. } => list(&unsigned(place)?, format),
+        Notify::Test(test) if test.show => {
+            let channels = unsigned(place)?;
+            let channel = choose(&channels, &test.channel)?;
+            show(channel, &letters(channel, test, SystemClock::default().now()))
+        }
         Notify::Test(test) => {
+            let config = Config::load(place).map_err(|problems| Failure::config(&problems))?;
             let channel = choose(&config.channels, &test.channel)?;
             let letters = letters(channel, test, SystemClock::default().now());
-            if test.show {
-                return show(channel, &letters);
-            }
             let door = Door::new(channel, &config.settings.network)
                 .map_err(|reason| Failure::new(Exit::Config, reason))?;
             send(channel, &door, &letters, format)
         }
     }
+}
+
+/// The channels whose files can be read; their secrets are not asked for. What is wrong in others is told on stderr.
+fn unsigned(place: &Place) -> Result<Vec<Channel>, Failure> {
+    let (settings, problems) = config::settings_as_far(&place.dir);
+    if !place.dir.is_dir() {
+        return Err(Failure::config(&problems));
+    }
+    let (channels, of_channels) = config::channels_unsigned(&place.dir, &settings);
+    tell(problems.iter().chain(&of_channels));
+    Ok(channels)
 }
 
 fn list(channels: &[Channel], format: Format) -> Result<Exit, Failure> {
@@ -156,8 +170,11 @@ fn show(channel: &Channel, letters: &[Letter]) -> Result<Exit, Failure> {
                 if body.get("routing_key").is_some() {
                     body["routing_key"] = json!("***");
                 }
-                let headers: String =
-                    post.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+                let header = |(name, value): &(&str, String)| match *name {
+                    "webhook-signature" => format!("{name}: v1,***\n"),
+                    name => format!("{name}: {value}\n"),
+                };
+                let headers: String = post.headers.iter().map(header).collect();
                 format!("{headers}\n{}\n", serde_json::to_string_pretty(&body).unwrap_or_default())
             }
         };

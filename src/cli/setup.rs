@@ -2,7 +2,7 @@
 
 use super::outcome::tell;
 use super::{Exit, Failure, print_bytes};
-use crate::config::{self, Place, SourceFile, shipped};
+use crate::config::{self, Connectors, Place, SourceFile, shipped};
 
 pub fn run(place: &Place, system: &str, webhook_base: &str) -> Result<Exit, Failure> {
     let Named { source, is_configured } = named(place, system)?;
@@ -25,7 +25,7 @@ pub(super) struct Named {
 /// are yet to be made. What is wrong in the file it is read from is told on stderr.
 pub(super) fn named(place: &Place, system: &str) -> Result<Named, Failure> {
     let settings = config::settings_as_far(&place.dir).0;
-    let (mut sources, problems) = config::source_files(&place.dir, &settings);
+    let (mut sources, problems) = Connectors::read(&place.dir, &settings).files();
     if let Some(nth) = choose(&sources, system) {
         let source = sources.swap_remove(nth);
         tell(problems.iter().filter(|problem| problem.file == source.file));

@@ -140,6 +140,15 @@ impl KindDoc {
         }
     }
 
+    /// What looks like the channel's secret and opens nothing.
+    fn stand_in(&self) -> SecretString {
+        SecretString::from(match self {
+            KindDoc::Webhook(_) => "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            KindDoc::Slack(_) | KindDoc::MicrosoftTeams(_) => "https://unknown.invalid/",
+            KindDoc::Pagerduty(_) | KindDoc::Email(_) => "unknown",
+        })
+    }
+
     /// `Err`: the key that cannot work, and why.
     fn kind(self, mut secrets: BTreeMap<String, SecretString>) -> Result<Kind, (&'static str, String)> {
         let mut secret = |name: &str| secrets.remove(name).unwrap_or_default();
@@ -205,12 +214,12 @@ impl EmailDoc {
     }
 }
 
-/// Reads a channel's file and resolves its secrets. All problems are reported.
+/// Reads a channel's file and resolves its secrets; without a place, stand-ins take theirs. All problems are reported.
 pub(super) fn read(
     file: &str,
     text: &str,
     settings: &Settings,
-    place: &Place,
+    place: Option<&Place>,
 ) -> Result<Channel, Vec<Problem>> {
     let mut document = Document::parse(file, text)?;
     let common: Result<Common, _> = document.split_off(&COMMON_KEYS).read("");
@@ -221,8 +230,14 @@ pub(super) fn read(
         (common, doc) => return Err([common.err(), doc.err()].into_iter().flatten().flatten().collect()),
     };
     let mut problems = implausible(file, text, &common, &doc);
-    let (secrets, of_secrets) = resolve(file, text, &common.secrets, &doc.secrets(), place);
-    problems.extend(of_secrets);
+    let secrets = match place {
+        Some(place) => {
+            let (secrets, of_secrets) = resolve(file, text, &common.secrets, &doc.secrets(), place);
+            problems.extend(of_secrets);
+            secrets
+        }
+        None => doc.secrets().into_iter().map(|name| (name.to_owned(), doc.stand_in())).collect(),
+    };
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -275,10 +290,10 @@ fn implausible(file: &str, text: &str, common: &Common, doc: &KindDoc) -> Vec<Pr
 }
 
 /// Channels that ask for sources which do not exist.
-pub(super) fn strangers(channel: &Channel, text: &str, known: &[&str]) -> Vec<Problem> {
-    let strange = channel.sources.iter().filter(|name| !known.contains(&name.as_str()));
+pub(super) fn strangers(channel: &Channel, text: &str, known: &[String]) -> Vec<Problem> {
+    let strange = channel.sources.iter().filter(|name| !known.contains(name));
     let problem = |name: &String| {
-        let near = dutyd_core::problem::nearest(name, known.iter().copied());
+        let near = dutyd_core::problem::nearest(name, known.iter().map(String::as_str));
         let remedy = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known here: {}", known.join(", ")),

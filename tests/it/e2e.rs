@@ -66,6 +66,61 @@ fn the_readmes_demo_prints_one_object_and_leaves_what_status_list_and_explain_an
     );
 }
 
+/// The commands of the first block of a page behind `heading`, as they run where this machine is left alone: as who we are,
+/// below `root`, with `dutyd` from the build. What builds, starts services or asks the network is left out.
+fn commands(page: &str, heading: &str, root: &Path) -> Vec<String> {
+    let path = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).expect(&path);
+    let block = text.split_once(heading).and_then(|(_, rest)| rest.split("```").nth(1)).expect(heading);
+    let elsewhere = |line: &str| {
+        let sends = line.contains("notify test") && !line.contains("--show");
+        sends || ["cargo ", "systemctl ", "/usr/bin/dutyd"].iter().any(|word| line.contains(word))
+    };
+    let below = |line: &str| {
+        ["/etc/", "/usr/"].iter().fold(line.replace("sudo ", "").replace(" --online", ""), |line, dir| {
+            line.replace(&format!(" {dir}"), &format!(" {}{dir}", root.display()))
+        })
+    };
+    block.lines().filter(|line| !line.is_empty() && !elsewhere(line)).map(below).collect()
+}
+
+#[test]
+fn what_the_pages_say_to_install_and_to_tell_people_works_as_it_is_written() {
+    let root = tempfile::tempdir().expect("a directory");
+    let bin = root.path().join("bin");
+    std::fs::create_dir_all(root.path().join("etc/systemd/system")).expect("a folder");
+    std::fs::create_dir(&bin).expect("a folder");
+    let script = format!(
+        "#!/bin/sh\nexec {} --config {}/etc/dutyd \"$@\"\n",
+        env!("CARGO_BIN_EXE_dutyd"),
+        root.path().display()
+    );
+    std::fs::write(bin.join("dutyd"), script).expect("a script");
+    let path = std::env::var("PATH").expect("a PATH");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bin.join("dutyd"), mode).expect("a mode");
+    let blocks = [
+        ("README.md", "## Install\n", "p4ssword", 8),
+        ("docs/NOTIFICATIONS.md", "# Telling people\n", "https://hooks.example.com/services/T/B/x", 5),
+    ];
+    for (page, heading, secret, count) in blocks {
+        let commands = commands(page, heading, root.path());
+        assert_eq!(commands.len(), count, "{page}: {commands:#?}");
+        for command in commands {
+            let typed = format!("echo {secret} | {{ {}\n}}", command);
+            let output = Command::new("sh")
+                .args(["-c", &typed])
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .env("PATH", format!("{}:{path}", bin.display()))
+                .output()
+                .expect("a shell");
+            assert!(output.status.success(), "{page}: {command}: {output:?}");
+        }
+    }
+    let list = dutyd(root.path(), &["--config", "etc/dutyd", "notify", "list"]);
+    assert!(String::from_utf8_lossy(&list.stdout).starts_with("duty-slack"), "{list:?}");
+}
+
 #[test]
 fn a_directory_that_is_not_a_demos_is_left_alone() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -32,7 +32,7 @@ fn dir() -> tempfile::TempDir {
 
 fn channel(text: &str, dir: &Path) -> Result<Channel, Vec<Problem>> {
     let place = Place { dir: dir.to_owned(), dev: false };
-    read("notify/duty.toml", text, &shipped_settings(), &place)
+    read("notify/duty.toml", text, &shipped_settings(), Some(&place))
 }
 
 #[test]
@@ -43,6 +43,8 @@ fn every_kind_of_channel_has_a_shipped_file_that_is_read() {
         let channel = channel(text, dir.path()).unwrap_or_else(|problems| panic!("{name}: {problems:#?}"));
         assert_eq!(channel.kind.word(), *name);
         assert_eq!((channel.name.as_str(), channel.group_above, channel.observe), ("duty", 5, false));
+        let unsigned = read("notify/duty.toml", text, &shipped_settings(), None);
+        assert!(unsigned.is_ok(), "{name}: shown without its secrets: {unsigned:?}");
         kinds.push(channel.kind.word());
     }
     assert_eq!(kinds.len(), super::tables_of::<super::KindDoc>().len());
