@@ -1,5 +1,6 @@
 //! `Transport`: the only door to the network. It carries bytes, signs requests and keeps budgets; connectors describe.
 
+use crate::Budget;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +15,11 @@ pub trait Transport: Send + Sync {
     /// How far the vendor's clock is ahead of ours, as far as its answers tell.
     fn offset(&self) -> SignedDuration {
         SignedDuration::ZERO
+    }
+
+    /// What the vendor last said about its own limits.
+    fn budget(&self) -> Option<Budget> {
+        None
     }
 }
 

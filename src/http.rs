@@ -99,11 +99,6 @@ impl HttpTransport {
         SignedDuration::from_millis(self.offset_ms.load(Ordering::Relaxed))
     }
 
-    /// What the vendor last said about its own limits.
-    pub fn vendor_budget(&self) -> Option<Budget> {
-        self.allowance.last_told()
-    }
-
     /// Signs and sends; a token that is refused is renewed and the request sent once more.
     async fn send_signed(&self, request: Request) -> Result<Response, TransportError> {
         let (authorization, number) = self.authorization(None).await?;
@@ -240,6 +235,10 @@ impl Transport for HttpTransport {
 
     fn offset(&self) -> SignedDuration {
         HttpTransport::offset(self)
+    }
+
+    fn budget(&self) -> Option<Budget> {
+        self.allowance.last_told()
     }
 }
 

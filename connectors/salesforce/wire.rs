@@ -169,7 +169,7 @@ pub fn unavailable(reason: String) -> ConnectorError {
 }
 
 /// Vendor: `api-usage=10018/100000`, newer releases append `; api-bursts=1/750`, older ones the use by app. The window
-/// is the last 24 hours and ends at no instant (headers_api_usage).
+/// is the last 24 hours and ends at no instant (headers_api_usage): what is said counts for a while.
 pub fn budget(response: &Response) -> Option<Budget> {
     let header = response.header("sforce-limit-info")?;
     let usage = header.split([';', ',']).find_map(|part| part.trim().strip_prefix("api-usage="))?;
@@ -178,7 +178,8 @@ pub fn budget(response: &Response) -> Option<Budget> {
         text.trim().chars().take_while(char::is_ascii_digit).collect::<String>().parse::<u64>().ok()
     };
     let (used, limit) = (digits(used)?, digits(limit)?);
-    Some(Budget { limit: Some(limit), remaining: Some(limit.saturating_sub(used)), resets_at: None })
+    let resets_at = response.date().and_then(|now| now.checked_add(DAILY_WAIT).ok());
+    Some(Budget { limit: Some(limit), remaining: Some(limit.saturating_sub(used)), resets_at })
 }
 
 /// The value at the end of a dotted path of a record.

@@ -103,6 +103,8 @@ struct Switches {
     late_commit_seconds: Option<i64>,
     /// Calls in 24 hours.
     daily_limit: u64,
+    /// Calls of the last day that other programs have made, at any time.
+    used_by_others: u64,
     api_bursts: bool,
     /// Whether Entitlement Management and Email-to-Case are on.
     milestones: bool,
@@ -137,6 +139,7 @@ impl Org {
             in_approval: BTreeSet::new(),
             late_commit_seconds: None,
             daily_limit: 100_000,
+            used_by_others: 0,
             api_bursts: false,
             milestones: false,
             email_to_case: true,
@@ -199,7 +202,7 @@ impl Org {
     fn used_today(&mut self, now: Timestamp) -> u64 {
         let hour = now.as_second() / HOUR_SECONDS;
         self.used = self.used.split_off(&(hour - 23));
-        self.used.values().sum()
+        self.used.values().sum::<u64>() + self.switches.used_by_others
     }
 
     fn spend(&mut self, calls: u64, now: Timestamp) {
@@ -407,6 +410,7 @@ impl Vendor for Salesforce {
             "locked_rows" => org.switches.locked_rows = number()?,
             "late_commit_seconds" => org.switches.late_commit_seconds = value.as_i64(),
             "daily_limit" => org.switches.daily_limit = number()?,
+            "used_by_others" => org.switches.used_by_others = number()?,
             "api_bursts" => org.switches.api_bursts = truth()?,
             "milestones" => org.switches.milestones = truth()?,
             "email_to_case" => org.switches.email_to_case = truth()?,

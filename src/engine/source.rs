@@ -4,7 +4,7 @@ use super::lock;
 use super::retry;
 use crate::config::Mode;
 use crate::store::{SourceLease, SourceRow, Store, StoreError, Token};
-use dutyd_connectors::{Connector, ConnectorError, Ctx, Fetched, Transport};
+use dutyd_connectors::{Budget, Connector, ConnectorError, Ctx, Fetched, Transport};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -282,7 +282,9 @@ impl Source {
         trouble.again_at = Some(again_at);
         match error {
             ConnectorError::Throttled { .. } => {
-                tracing::info!(%source, until = %again_at, "{way:?} paused: {error}");
+                let because = format!("{error}{}", self.left());
+                tracing::info!(%source, until = %again_at, "{way:?} paused: {because}");
+                trouble.because = Some(because);
             }
             ConnectorError::SignedOut { .. } => {
                 trouble.signed_out = true;
@@ -299,6 +301,14 @@ impl Source {
                 }
             }
         }
+    }
+
+    /// What is left by the vendor's own count, as the end of a sentence.
+    fn left(&self) -> String {
+        let Some(Budget { limit: Some(limit), remaining: Some(left), .. }) = self.setup.http.budget() else {
+            return String::new();
+        };
+        format!("; the vendor says that {left} of {limit} requests are left")
     }
 
     pub fn failures(&self, way: Way) -> u32 {

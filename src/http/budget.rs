@@ -22,6 +22,9 @@ const HOT_SHARE: f64 = 0.70;
 const BACKFILL_SHARE: f64 = 0.60;
 /// The longest time that a vendor's word can stop us.
 const WAIT_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// What a lane may send beyond its share of what the vendor says is left, until the vendor's window ends. Other users may
+/// keep that share spent for good: slow is better than blind, and one case needs a few requests in a row.
+const BEYOND_MAX: u64 = BURST_MIN as u64;
 
 /// The allowance of one source.
 pub struct Allowance {
@@ -32,6 +35,7 @@ pub struct Allowance {
     closed: [Closed; 3],
     /// What the vendor said last, and when.
     told: Mutex<Option<(Budget, Timestamp)>>,
+    beyond: Mutex<[Beyond; 3]>,
 }
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, GovernedClock, NoOpMiddleware<Moment>>;
@@ -44,7 +48,8 @@ impl Allowance {
         // Writes come back earlier than the reads, which would else take what both have waited for.
         let closed = [(1.0, 2), (HOT_SHARE, 1), (BACKFILL_SHARE, 1)];
         let closed = closed.map(|(share, part)| Closed::new(quota(per_minute, share), part));
-        Self { clock, all, reads, backfill, closed, told: Mutex::new(None) }
+        let beyond = Mutex::new([Beyond { until: Timestamp::MIN, left: 0 }; 3]);
+        Self { clock, all, reads, backfill, closed, told: Mutex::new(None), beyond }
     }
 
     /// Takes one request out of the allowance, or says from when on there is one again.
@@ -91,7 +96,22 @@ impl Allowance {
             Lane::Backfill => 1.0 - BACKFILL_SHARE,
         };
         let kept = (limit.unwrap_or(0) as f64 * share_kept) as u64;
-        if remaining > kept { Ok(()) } else { Err(resets_at.min(now + WAIT_MAX)) }
+        if remaining > kept {
+            return Ok(());
+        }
+        let mut beyond = self.beyond.lock().unwrap_or_else(PoisonError::into_inner);
+        let beyond = &mut beyond[lane as usize];
+        if beyond.until <= now {
+            let (until, left) = (resets_at.min(now + WAIT_MAX), BEYOND_MAX.min(remaining / 2));
+            *beyond = Beyond { until, left };
+        }
+        match beyond.left.checked_sub(1) {
+            Some(left) => {
+                beyond.left = left;
+                Ok(())
+            }
+            None => Err(beyond.until.min(resets_at)),
+        }
     }
 
     fn instant(&self, moment: Moment) -> Timestamp {
@@ -99,6 +119,13 @@ impl Allowance {
         let ahead = SignedDuration::from_nanos(i64::try_from(ahead).unwrap_or(i64::MAX));
         self.clock.wall().saturating_add(ahead).unwrap_or(Timestamp::MAX)
     }
+}
+
+/// What a lane may still send beyond its share, and until when that is all.
+#[derive(Clone, Copy)]
+struct Beyond {
+    until: Timestamp,
+    left: u64,
 }
 
 /// A lane that was refused stays closed until there is enough for several requests in a row. Whoever needs more than one

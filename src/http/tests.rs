@@ -83,7 +83,7 @@ async fn answer(State(seen): State<Arc<Seen>>, uri: Uri, headers: HeaderMap) -> 
             Body::from_stream(stream).into_response()
         }
         "/late" => ([("date", "Mon, 02 Mar 2026 09:00:00 GMT")], "").into_response(),
-        "/spent" => ([("x-remaining", "10")], "").into_response(),
+        "/spent" => ([("x-remaining", "1")], "").into_response(),
         "/guarded" => {
             let number = authorization.strip_prefix("Bearer token-").and_then(|text| text.parse().ok());
             match number {
@@ -246,16 +246,53 @@ fn what_the_vendor_says_is_left_is_kept_for_writing_back() {
     let resets_at = clock.now() + SignedDuration::from_secs(30);
     let told =
         |remaining| Budget { limit: Some(100), remaining: Some(remaining), resets_at: Some(resets_at) };
-    let table =
-        [(50, [true, true, true]), (35, [true, true, false]), (10, [true, false, false]), (0, [false; 3])];
-    for (remaining, allowed) in table {
+    const MANY: usize = 40;
+    // Each count: writes, hot reads, backfill.
+    for (remaining, counts) in
+        [(50, [MANY; 3]), (35, [MANY, MANY, 10]), (10, [MANY, 5, 5]), (1, [MANY, 0, 0]), (0, [0; 3])]
+    {
+        let allowance = Allowance::new(6_000, clock.clone());
         allowance.told(told(remaining));
-        let lanes = [Lane::Write, Lane::Hot, Lane::Backfill].map(|lane| allowance.take(lane));
-        assert_eq!(lanes.map(|taken| taken.is_ok()), allowed, "{remaining} left");
-        assert!(lanes.into_iter().filter_map(Result::err).all(|until| until == resets_at));
+        for (lane, count) in [Lane::Write, Lane::Hot, Lane::Backfill].into_iter().zip(counts) {
+            let sent = (0..MANY).take_while(|_| allowance.take(lane).is_ok()).count();
+            assert_eq!(sent, count, "{lane:?} of {remaining} left");
+            let refused = (sent < MANY).then(|| allowance.take(lane).expect_err("spent"));
+            assert!(refused.is_none_or(|until| until == resets_at));
+        }
     }
+    allowance.told(told(0));
+    assert_eq!([Lane::Write, Lane::Backfill].map(|lane| allowance.take(lane)), [Err(resets_at); 2]);
     clock.advance(31);
     assert!(allowance.take(Lane::Backfill).is_ok(), "a new window");
+}
+
+#[test]
+fn a_share_that_others_keep_spent_slows_reading_and_stops_no_write() {
+    let clock = Standing::new();
+    let allowance = Allowance::new(6_000, clock.clone());
+    // A window that has no end: every answer says the same of the next quarter of an hour.
+    let answer = |remaining| {
+        let resets_at = Some(clock.now() + SignedDuration::from_mins(15));
+        allowance.told(Budget { limit: Some(100_000), remaining: Some(remaining), resets_at });
+    };
+    answer(5_000);
+    let (mut hot, mut backfill) = (Vec::new(), 0);
+    for second in 0..6 * 3_600 {
+        clock.advance(1);
+        if second % 60 == 0 {
+            allowance.take(Lane::Write).expect("writing back goes on");
+            answer(5_000);
+        }
+        if second % 15 == 0 && allowance.take(Lane::Hot).is_ok() {
+            hot.push(second);
+        }
+        backfill += usize::from(allowance.take(Lane::Backfill).is_ok());
+    }
+    assert_eq!((hot.len(), backfill), (240, 240), "ten in each quarter of an hour");
+    let pause = hot.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(pause.is_some_and(|pause| pause <= 15 * 60), "{pause:?}");
+    answer(45_000);
+    assert_eq!((0..100).filter(|_| allowance.take(Lane::Hot).is_ok()).count(), 100, "within its share again");
 }
 
 #[tokio::test]

@@ -63,6 +63,32 @@ async fn the_smallest_allowance_is_enough_for_each_system_to_come_to_an_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_org_whose_day_others_keep_nearly_spent_is_read_slowly_and_gets_its_marks() {
+    const HOURS: i64 = 12;
+    let vendors = vec!["salesforce".to_owned()];
+    let set = ("salesforce".to_owned(), "used_by_others".to_owned(), 95_000.into());
+    let options = Options { vendors, switches: vec![set], ..all_systems(HOURS) };
+    let mut play = Play::polling(options, SignedDuration::from_secs(15)).await;
+    play.run().await;
+    let journal = play.sandbox().journal.since(0, Some("salesforce"));
+    let writes = |entry: &&Entry| entry.method == "PATCH" || entry.body.contains(r#""method":"PATCH""#);
+    let hour = |entry: &Entry| entry.at.duration_since(journal[0].at).as_hours();
+    let reads = |nth| journal.iter().filter(|entry| !writes(entry) && hour(entry) == nth).count();
+    let (written, busiest) = (journal.iter().filter(writes).count(), (0..HOURS).map(reads).max());
+    println!("a day nearly spent: {written} writes, at most {busiest:?} reads in an hour");
+    assert!(written > 0, "marks");
+    // Ten in each quarter of an hour, as hot reads and as backfill, and some in the first before anything is told.
+    assert!(busiest.is_some_and(|count| count <= 5 * 2 * 10), "{busiest:?} reads in an hour");
+    let salesforce = play.sandbox();
+    let salesforce = salesforce.vendor("salesforce").expect("the vendor plays");
+    salesforce.switch("used_by_others", &0.into()).expect("a switch");
+    let summary = play.summary().await;
+    let read_back = &summary.vendors["salesforce"];
+    assert!(read_back.flagged + read_back.notes > 0, "{read_back:?}");
+    assert_eq!((read_back.missing, read_back.doubled), (0, 0), "{read_back:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_an_outage_what_waits_is_written_at_a_limited_rate_oldest_first() {
     let backlog = wanted("DUTYD_BACKLOG", BACKLOG);
     // Cases of the last day: two of five are old at the start or grow old during the outage.

@@ -185,6 +185,9 @@ fn the_limit_header_is_read_in_all_its_spellings() {
         assert_eq!((found.limit, found.remaining), (Some(5_000), Some(4_982)), "{header}");
     }
     assert_eq!(budget(&answer(200, &[("sforce-limit-info", "nonsense")], "")), None);
+    let dated = [("sforce-limit-info", "api-usage=4800/5000"), ("date", "Mon, 02 Mar 2026 09:00:00 GMT")];
+    let found = budget(&answer(200, &dated, "")).unwrap();
+    assert_eq!(found.resets_at, "2026-03-02T09:15:00Z".parse().ok(), "the day never ends: looked at anew");
 }
 
 #[test]
