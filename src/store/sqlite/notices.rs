@@ -43,10 +43,10 @@ pub fn add(db: &Connection, case: i64, notices: &[NewNotice], now: Timestamp) ->
         // How often its end was told, and whether it was told after that.
         let (ends, told): (i64, bool) = db
             .prepare_cached(
-                "SELECT total(clears), coalesce(max(iif(clears, 0, id)) > max(iif(clears, id, 0)), 0) FROM notice
+                "SELECT coalesce(sum(clears), 0), coalesce(max(iif(clears, 0, id)) > max(iif(clears, id, 0)), 0) FROM notice
                  WHERE case_id = ?1 AND channel = ?2 AND subject = ?3",
             )?
-            .query_row(&subject[..3], |row| Ok((row.get::<_, f64>(0)? as i64, row.get(1)?)))?;
+            .query_row(&subject[..3], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if notice.clears && !(notice.aloud && told) {
             continue;
         }
