@@ -60,6 +60,39 @@ pub fn json_of(document: &[u8], number: usize) -> Result<Value, ConnectorError> 
 
 /// `3 tickets, 1 user`.
 pub fn counted(counts: &[(usize, String)]) -> String {
-    let parts: Vec<String> = counts.iter().map(|(count, what)| format!("{count} {what}")).collect();
-    parts.join(", ")
+    let part = |(count, what): &(usize, String)| match count {
+        1 => format!("1 {}", singular(what)),
+        count => format!("{count} {what}"),
+    };
+    counts.iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
+/// Of a vendor's name for a list: `tickets`, `categories`, `statuses`. What does not end as a plural is one already.
+fn singular(what: &str) -> String {
+    match (what.strip_suffix("ies"), what.strip_suffix("es"), what.strip_suffix('s')) {
+        (Some(stem), ..) => format!("{stem}y"),
+        (None, Some(stem), _) if stem.ends_with(['s', 'x']) => stem.to_owned(),
+        (None, _, Some(stem)) if !stem.ends_with('s') => stem.to_owned(),
+        _ => what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_a_list_is_named_in_the_singular() {
+        let table = [
+            ("tickets", "1 ticket"),
+            ("histories", "1 history"),
+            ("statuses", "1 status"),
+            ("Case", "1 Case"),
+            ("access", "1 access"),
+        ];
+        for (what, expected) in table {
+            assert_eq!(counted(&[(1, what.to_owned())]), expected);
+            assert_eq!(counted(&[(2, what.to_owned())]), format!("2 {what}"));
+        }
+    }
 }

@@ -57,7 +57,8 @@ fn outbound_message(document: &[u8]) -> Option<Taken> {
     }
     let ids: Vec<String> = document.split(['<', '>']).filter_map(|word| record_id(word.trim())).collect();
     let cases: Vec<&String> = ids.iter().filter(|id| id.starts_with("500")).collect();
-    Some(Taken { holds: format!("outbound message, {} cases", cases.len()), rings_for: Vec::new() })
+    let holds = format!("outbound message, {}", counted(&[(cases.len(), "cases".to_owned())]));
+    Some(Taken { holds, rings_for: Vec::new() })
 }
 
 fn kind_of(fields: &Map<String, Value>) -> Option<String> {

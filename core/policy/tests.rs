@@ -26,7 +26,7 @@ aliases = [{ source = "desk", id = "42" }, { source = "jira", name = "Acme Corp"
 [[rules]]
 name = "customer-waiting"
 title = "Customer waits"
-text = "Customer has waited {customer.waiting.business} of business time[, {case.tier} contract]; {replies.customer.since_reply|one message|second message|# messages} unanswered."
+text = "Customer has waited {customer.waiting.business} of business time[, {case.tier} contract]; {replies.customer.since_reply|one message|# messages} unanswered."
 
 [rules.ladder]
 warning = "customer.waiting.business >= hours(4)"

@@ -49,12 +49,12 @@ impl Compiler<'_> {
         match b.yields.element() {
             None => self.fault(
                 list,
-                format!("`in` wants a list, this is a {}", b.yields.word()),
+                format!("`in` wants a list, this is {}", b.yields.one()),
                 "write `x in [\"a\", \"b\"]`",
             ),
             Some(inner) if !comparable(a.yields, inner) => self.fault(
                 tree,
-                format!("a {} is never in a {}", a.yields.word(), b.yields.word()),
+                format!("{} is never in {}", a.yields.one(), b.yields.one()),
                 "compare values of one type",
             ),
             Some(_) => self.check_members(list, &a, &b),
@@ -139,7 +139,7 @@ impl Compiler<'_> {
         let Some(element) = list.yields.element() else {
             return self.refuse(
                 target,
-                format!("a loop wants a list, this is a {}", list.yields.word()),
+                format!("a loop wants a list, this is {}", list.yields.one()),
                 "loop over `case.tags` or a list",
             );
         };

@@ -43,7 +43,7 @@ impl Compiler<'_> {
         if !fits {
             self.fault(
                 tree,
-                format!("expected a {}, found a {}", wanted.word(), typed.yields.word()),
+                format!("expected {}, found {}", wanted.one(), typed.yields.one()),
                 match wanted {
                     Type::Bool => "compare it with something",
                     Type::Text => "this works on texts such as `case.title`",
@@ -74,7 +74,7 @@ impl Compiler<'_> {
                 }
                 _ => "compare values of one type",
             };
-            self.fault(tree, format!("a {} is compared with a {}", a.yields.word(), b.yields.word()), remedy);
+            self.fault(tree, format!("{} is compared with {}", a.yields.one(), b.yields.one()), remedy);
             return;
         }
         if a.is_constant() && b.is_constant() {

@@ -161,11 +161,7 @@ impl Compiler<'_> {
                 Type::Texts => "ask for an element, as in `\"vip\" in case.tags`",
                 _ => "compare it, as in `case.tier == \"gold\"`",
             };
-            self.fault(
-                tree,
-                format!("a condition is true or false, this is a {}", typed.yields.word()),
-                remedy,
-            );
+            self.fault(tree, format!("a condition is true or false, this is {}", typed.yields.one()), remedy);
         } else if typed.is_constant() {
             self.fault(
                 tree,

@@ -270,6 +270,7 @@ const REFUSED: &[(&str, usize, &str, &str)] = &[
         "did you mean `asks_to_escalate`?",
     ),
     ("hours(case.title) > 3", 6, "expected a number, found a text", ""),
+    ("hours(case.opened_at) > 3", 6, "expected a number, found an instant", ""),
     ("case.title.containz(\"x\")", 0, "unknown function `containz`", "did you mean `contains`?"),
     ("reassignments.within(hours(4))", 0, "moves with time", "on its own"),
     ("reassignments.within(case.priority) >= 3", 21, "not a fixed time span", "within(hours(4))"),

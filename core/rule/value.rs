@@ -41,6 +41,16 @@ impl Type {
         }
     }
 
+    /// In a sentence: `a number`, `an instant`, `true or false`.
+    pub fn one(self) -> String {
+        match self {
+            Type::Bool | Type::Null => self.word().to_owned(),
+            Type::Any => "anything".to_owned(),
+            Type::Instant => format!("an {}", self.word()),
+            _ => format!("a {}", self.word()),
+        }
+    }
+
     /// What the elements of a list are; `None` if it is no list.
     pub fn element(self) -> Option<Type> {
         match self {

@@ -3,12 +3,13 @@
 //! Must not know: what a vendor's words mean.
 
 use super::setup::named;
-use super::{Exit, Failure, Format, print_bytes, print_json};
+use super::{Exit, Failure, Format, print_bytes, print_json, show_explain};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Place;
 use dutyd_connectors::{Quarantined, Sample};
 use dutyd_core::case::Case;
 use dutyd_core::timeline::TimelineEvent;
+use jiff::tz::TimeZone;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -105,9 +106,5 @@ fn case(out: &mut String, case: &Case) {
 }
 
 fn event(out: &mut String, event: &TimelineEvent) {
-    let mut kind = serde_json::to_value(&event.kind).unwrap_or_default();
-    let word = kind.as_object_mut().and_then(|keys| keys.remove("type"));
-    let word = word.as_ref().and_then(serde_json::Value::as_str).unwrap_or("").replace('_', " ");
-    let by = event.by.as_deref().unwrap_or("somebody");
-    let _ = writeln!(out, "  {}  {word} by {by} ({:?}) {kind}", event.at, event.actor);
+    let _ = writeln!(out, "  {}", show_explain::event(event, &TimeZone::UTC));
 }

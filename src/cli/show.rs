@@ -11,6 +11,9 @@ use dutyd_core::state::OverrideKind;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+#[cfg(test)]
+mod tests;
+
 /// Longest sentence that is shown of a flag.
 const WHY_MAX: usize = 400;
 const TITLE_MAX: usize = 80;
@@ -62,7 +65,7 @@ fn flag_lines(flag: &FlagLine, others: &[&FlagLine], now: Timestamp, zone: &Time
     let of_then = if flag.why_is_of_now { "" } else { "when raised: " };
     text.push_str(&format!("           {of_then}{}\n", line(&flag.why, WHY_MAX)));
     text.push_str(&format!(
-        "           since {}; {due}; owner {}\n",
+        "           raised {}; {due}; owner {}\n",
         relative(flag.since, now),
         line(owner, 60)
     ));
@@ -98,9 +101,9 @@ pub fn status(status: &Status, zone: &TimeZone) -> String {
     ));
     if let Some(since) = counts.due_since.filter(|since| status.now.duration_since(*since) > SLOW) {
         text.push_str(&format!(
-            "SLOW: {} wait to be evaluated, the first since {}\n",
+            "SLOW: {} wait to be evaluated, the first for {}\n",
             count(counts.due, "case"),
-            relative(since, status.now)
+            span(status.now.duration_since(since))
         ));
     }
     if let Some(why) = status.storage.shortage() {
@@ -125,7 +128,13 @@ fn channel_line(channel: &ChannelRow, now: Timestamp) -> String {
         None => "nobody told yet".to_owned(),
     };
     let waiting = match channel.since {
-        Some(since) => format!("; {} waiting since {}", number(channel.pending), relative(since, now)),
+        Some(since) => {
+            format!(
+                "; {} waiting, the first for {}",
+                number(channel.pending),
+                span(now.duration_since(since))
+            )
+        }
         None => String::new(),
     };
     let parked = match channel.parked {
@@ -158,7 +167,7 @@ fn source_lines(source: &SourceLine, now: Timestamp, zone: &TimeZone) -> String 
     text.push_str(&format!("    cases {}; webhooks: {missed}\n", number(row.cases)));
     let outbox = &row.outbox;
     let waiting = match outbox.since {
-        Some(since) if outbox.pending() > 0 => format!(", the first since {}", relative(since, now)),
+        Some(since) if outbox.pending() > 0 => format!(", the first for {}", span(now.duration_since(since))),
         _ => String::new(),
     };
     text.push_str(&format!(
@@ -239,7 +248,7 @@ pub fn parked(rows: &[ParkedRow], now: Timestamp) -> String {
         };
         let (what, because) = (line(&row.what, 60), line(&row.because, WHY_MAX));
         format!(
-            "{:<6} {}/{what}  {kind}, since {}\n       {because}\n",
+            "{:<6} {}/{what}  {kind}, {}\n       {because}\n",
             row.id,
             row.source,
             relative(row.since, now)

@@ -262,7 +262,8 @@ fn neighbours(told: &Explanation, zone: &TimeZone) -> Vec<String> {
     groups.into_iter().filter_map(group).chain(around.linked.iter().map(linked)).collect()
 }
 
-fn event(event: &TimelineEvent, zone: &TimeZone) -> String {
+/// What happened, when and by whom.
+pub fn event(event: &TimelineEvent, zone: &TimeZone) -> String {
     let who = match event.actor {
         Actor::Customer => "customer",
         Actor::Agent => "agent",

@@ -20,8 +20,7 @@ fn flag(nth: usize, now: Timestamp) -> FlagNotice {
         team: Some("Payments".to_owned()),
         rule: "next-reply".to_owned(),
         rule_title: "Customer waits for a reply".to_owned(),
-        why: "Customer has waited 5 h 12 min of business time for a reply; third message unanswered."
-            .to_owned(),
+        why: "Customer has waited 5 h 12 min of business time for a reply; 3 messages unanswered.".to_owned(),
         raised_at: now - minutes(3),
         clock: Some("resolution".to_owned()),
         due_at: Some(now + minutes(48 + 60 * nth as i64)),

@@ -59,7 +59,7 @@ fn answers_of_zendesk_are_read_together_and_what_means_nothing_is_named() {
             { "id": 17, "type": "Notification", "subject": "x" }])),
     ], "next_page": null });
     let read = read("zendesk", &[tickets, audits]);
-    assert_eq!(read["documents"][0]["holds"], "1 organizations, 1 tickets, 2 users");
+    assert_eq!(read["documents"][0]["holds"], "1 organization, 1 ticket, 2 users");
     let case = &read["changes"][0]["case"];
     assert_eq!((&case["number"], &case["customer"]["name"]), (&json!("#35"), &json!("Northwind")));
     assert_eq!(case["owner"]["name"], "Bruno");
@@ -213,8 +213,14 @@ fn a_record_that_cannot_be_read_is_told_and_does_not_hide_the_others() {
         sample("zendesk", "text", &[json!({ "tickets": [bad, ticket(35)], "views": [{ "id": 1 }] })]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    for part in ["2 tickets", "#35 Export stops", "open (open), priority P2 (high)", "  36: ", "  1 × views"]
-    {
+    for part in [
+        "2 tickets",
+        "#35 Export stops",
+        "open (open), priority P2 (high)",
+        "UTC  customer: created\n",
+        "  36: ",
+        "  1 × views",
+    ] {
         assert!(text.contains(part), "{part:?} in {text}");
     }
 }
