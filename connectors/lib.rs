@@ -78,6 +78,16 @@ impl SourceConfig {
         }
     }
 
+    /// Which records of the system are its cases, as written.
+    pub fn selects(&self) -> String {
+        match self {
+            Self::ServiceNow(config) => format!("{:?} {}", config.tables, config.scope),
+            Self::Jira(config) => format!("{:?} {}", config.projects, config.scope),
+            Self::Zendesk(config) => format!("{:?}", config.scope),
+            Self::Salesforce(config) => config.scope.clone(),
+        }
+    }
+
     /// Every secret that [`build`] will ask for.
     pub fn secrets(&self) -> Vec<&SecretRef> {
         match self {

@@ -5,6 +5,7 @@
 mod customers;
 mod document;
 mod example;
+mod languages;
 mod load;
 mod maintenance;
 mod read;

@@ -26,7 +26,7 @@ pub use source::{Brakes, Source, SourceFile, vendors};
 
 use crate::notify::Channel;
 use dutyd_core::calendar::ics_names_in;
-use dutyd_core::policy::PolicyFile;
+use dutyd_core::policy::{Policy, PolicyFile};
 use dutyd_core::problem::Problem;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -57,25 +57,40 @@ pub struct Config {
 impl Config {
     /// Reads settings and sources and resolves every secret. All problems are reported.
     pub fn load(place: &Place) -> Result<Self, Vec<Problem>> {
-        let (settings, mut problems) = match settings(&place.dir) {
-            Ok(settings) => (Some(settings), Vec::new()),
-            Err(problems) => (None, problems),
-        };
-        // Sources are read under the shipped settings if the machine's are wrong, so that their mistakes show too.
-        let under = settings.clone().unwrap_or_else(shipped_settings);
-        let connectors = Connectors::read(&place.dir, &under);
-        let names = connectors.names();
-        let (sources, of_sources) = connectors.signed(place);
+        let Survey { config, problems, .. } = Survey::of(place);
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+}
+
+/// What is right in the files, and what is not.
+#[derive(Debug)]
+pub struct Survey {
+    /// What is wrong in dutyd.toml is as shipped; sources and channels are those whose files are right.
+    pub config: Config,
+    /// The connector files as far as they can be understood.
+    pub files: Vec<SourceFile>,
+    /// Some connector file cannot be understood at all.
+    pub is_partial: bool,
+    pub problems: Vec<Problem>,
+    /// Worth knowing; nothing is broken.
+    pub remarks: Vec<Problem>,
+}
+
+impl Survey {
+    pub fn of(place: &Place) -> Self {
+        let (settings, mut problems) = settings_as_far(&place.dir);
+        let connectors = Connectors::read(&place.dir, &settings);
+        let (names, is_partial) = (connectors.names(), !connectors.lost.is_empty());
+        let files = connectors.files.iter().map(|(file, ..)| file.clone()).collect();
+        let (sources, of_sources, remarks) = connectors.signed(place);
+        if problems.is_empty() {
+            problems.extend(contradictions(&place.dir, &settings, &sources));
+        }
         problems.extend(of_sources);
-        let (channels, of_channels) = channels(&place.dir, Some(place), &under, &names);
+        let (channels, of_channels) = channels(&place.dir, Some(place), &settings, &names);
         problems.extend(of_channels);
-        if let Some(settings) = &settings {
-            problems.extend(contradictions(&place.dir, settings, &sources));
-        }
-        match settings {
-            Some(settings) if problems.is_empty() => Ok(Self { settings, sources, channels }),
-            _ => Err(problems),
-        }
+        let config = Config { settings, sources, channels };
+        Self { config, files, is_partial, problems, remarks }
     }
 }
 
@@ -131,8 +146,27 @@ pub fn shipped_settings() -> Settings {
 
 /// The policy files of a configuration directory; the shipped ones where it has no `policy/`.
 pub fn policy_files(dir: &Path) -> Result<Vec<PolicyFile>, Vec<Problem>> {
-    let folder = dir.join("policy");
-    if is_absent(&folder) { Ok(shipped::policy()) } else { policy_files_in(&folder) }
+    if has_own_policy(dir) { policy_files_in(&dir.join("policy")) } else { Ok(shipped::policy()) }
+}
+
+/// Whether the directory has a policy of its own, be it an empty one.
+pub fn has_own_policy(dir: &Path) -> bool {
+    !is_absent(&dir.join("policy"))
+}
+
+/// The language of dutyd.toml, where somebody chose one that sentences on tickets are not written in: the policy says that.
+pub fn language_remark(dir: &Path, settings: &Settings, policy: &Policy) -> Option<Problem> {
+    let (said, spoken) = (settings.text.language.as_str(), policy.language());
+    if said == spoken || said == shipped_settings().text.language {
+        return None;
+    }
+    let path = dir.join("dutyd.toml");
+    let text = read_text(&path).ok()?;
+    let message =
+        format!("`language` is `{said}` here, and sentences are written in the policy's, `{spoken}`");
+    let remedy =
+        format!("set it under [defaults] or [sources.NAME] of the policy; sentences stand in [texts.{said}]");
+    Some(Problem::at(&path.display().to_string(), &text, offset_of(&text, "language"), message, remedy))
 }
 
 /// The files of a policy directory: its TOML files in the order of their names, presets of its own, and the `.ics` files

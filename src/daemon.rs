@@ -186,6 +186,7 @@ fn read_policy(place: &Place) -> Result<(Arc<Policy>, Vec<PolicyFile>), Vec<Prob
 
 /// Names of sources and fields in the policy that this machine does not have: most are mistyped.
 fn warn_of_strangers(files: &[PolicyFile], sources: &[Source]) {
+    let sources = sources.iter().map(|source| (source.name.as_str(), &source.config));
     for remark in config::strangers(files, sources) {
         tracing::warn!("{remark}");
     }

@@ -2,6 +2,7 @@
 
 use super::customers::{Customers, Parties};
 use super::document::{CustomerDoc, MaintenanceDoc, MannerDoc, RuleDoc, SignalDoc, TeamDoc};
+use super::languages;
 use super::maintenance::Maintenance;
 use super::read::{Raw, Reader, place_in_text};
 use super::rules;
@@ -117,6 +118,7 @@ pub(super) fn load(files: &[PolicyFile]) -> Result<Policy, Vec<Problem>> {
     }
     let names = sections.names();
     rules::compile(&mut readers, &sections, &names, calendars_known && more.is_empty(), &mut policy);
+    policy.findings.extend(languages::findings(&readers, &sections, &policy));
     let mut problems: Vec<Problem> = readers.into_iter().flat_map(|reader| reader.problems).collect();
     problems.append(&mut more);
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));

@@ -59,6 +59,27 @@ fn a_small_policy_loads_and_its_examples_say_what_they_should() {
     assert_eq!(policy.findings(), &[]);
 }
 
+#[test]
+fn a_language_that_the_policy_does_not_speak_is_pointed_out() {
+    let source = |language: &str| format!("{SMALL}\n[sources.desk]\nlanguage = \"{language}\"\n");
+    let told = |text: &str| {
+        let policy = load(text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        policy.findings().iter().map(|found| (found.line, found.message.clone())).collect::<Vec<_>>()
+    };
+    let line = SMALL.lines().count() as u32 + 3;
+    let silent = "1 of 1 rules have no sentence in `de`: theirs are written in `en`".to_owned();
+    assert_eq!(told(&source("de")), [(line, silent)]);
+    let spoken = format!("{}[texts.de]\ncustomer-waiting = \"Wartet.\"\n", source("de"));
+    assert_eq!(told(&spoken), []);
+    assert_eq!(told(&source("en")), []);
+    let own = SMALL.replace("[defaults]", "[defaults]\nlanguage = \"nl\"");
+    assert!(
+        matches!(&told(&own)[..], [(3, words)] if words.contains("not known in `nl`")),
+        "{:?}",
+        told(&own)
+    );
+}
+
 /// The files under `config/policy`, as installed.
 fn shipped() -> Vec<PolicyFile> {
     fn below(dir: &std::path::Path, files: &mut Vec<PolicyFile>) {

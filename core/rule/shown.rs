@@ -30,6 +30,11 @@ impl Language {
         }
     }
 
+    /// Whether [`Self::of`] has the words of this language.
+    pub fn is_known(code: &str) -> bool {
+        matches!(code.get(..2), Some("en" | "de" | "fr" | "es"))
+    }
+
     fn none(self) -> &'static str {
         match self {
             Language::English => "none",

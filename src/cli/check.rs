@@ -3,7 +3,7 @@
 use super::words::count;
 use super::{Exit, Failure, Format, print_json, print_text};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Config, Place, Source, policy_files};
+use crate::config::{self, Config, Place, Source, Survey, policy_files};
 use crate::http::{HttpTransport, client};
 use crate::metrics::Metrics;
 use dutyd_connectors::{Connector, ConnectorError, Ctx, Finding};
@@ -21,10 +21,13 @@ struct Report {
     remarks: Vec<Problem>,
     /// In the vendors' systems, with `--online`.
     systems: Vec<System>,
+    /// Those whose files are right.
     sources: usize,
     /// By which people are told; `dutyd notify test NAME` tries one.
     channels: usize,
     rules: usize,
+    /// Else the rules are the shipped ones.
+    own_policy: bool,
     /// Examples in the rules that were run.
     examples: usize,
     /// Customers as the systems list them.
@@ -44,20 +47,22 @@ struct System {
 }
 
 pub fn run(place: &Place, online: bool, format: Format) -> Result<Exit, Failure> {
-    let mut report = Report::default();
-    let mut sources = Vec::new();
-    match Config::load(place) {
-        Ok(config) => {
-            (report.sources, report.channels) = (config.sources.len(), config.channels.len());
-            report.remarks.extend(config.sources.is_empty().then(|| config::no_source(place)));
-            if online {
-                measured(&config, &mut report)?;
-            }
-            sources = config.sources;
-        }
-        Err(problems) => report.problems.extend(problems),
+    let survey = Survey::of(place);
+    let mut report = Report {
+        problems: survey.problems.clone(),
+        remarks: survey.remarks.clone(),
+        sources: survey.config.sources.len(),
+        channels: survey.config.channels.len(),
+        own_policy: config::has_own_policy(&place.dir),
+        ..Report::default()
+    };
+    if survey.files.is_empty() && survey.problems.is_empty() {
+        report.remarks.push(config::no_source(place));
     }
-    policy(place, &sources, &mut report);
+    if online {
+        measured(place, &survey.config, &mut report)?;
+    }
+    policy(place, &survey, &mut report);
     report.remarks.extend(old_zones());
     match format {
         Format::Json => print_json(&report)?,
@@ -75,7 +80,7 @@ fn old_zones() -> Option<Problem> {
     Some(Problem::of_file("time zones", format!("{}{others}", first.message), &first.remedy))
 }
 
-fn policy(place: &Place, sources: &[Source], report: &mut Report) {
+fn policy(place: &Place, survey: &Survey, report: &mut Report) {
     let policy = policy_files(&place.dir).and_then(|files| Ok((Policy::load(&files)?, files)));
     match policy {
         Ok((policy, files)) => {
@@ -84,7 +89,13 @@ fn policy(place: &Place, sources: &[Source], report: &mut Report) {
             report.examples = policy.examples_count();
             report.problems.extend(policy.run_examples());
             report.remarks.extend(policy.findings().iter().cloned());
-            report.remarks.extend(config::strangers(&files, sources));
+            report.remarks.extend(policy.rules.is_empty().then(|| no_rule(place)));
+            report.remarks.extend(config::language_remark(&place.dir, &survey.config.settings, &policy));
+            // With a source unknown every name could be its.
+            if !survey.is_partial {
+                let sources = survey.files.iter().map(|file| (file.name.as_str(), &file.config));
+                report.remarks.extend(config::strangers(&files, sources));
+            }
             let suggestions = policy.customer_suggestions(&report.customers).into_iter();
             report.remarks.extend(suggestions.map(|text| {
                 Problem::of_file("policy/customers.toml", text, "or leave it: nothing is guessed")
@@ -94,7 +105,14 @@ fn policy(place: &Place, sources: &[Source], report: &mut Report) {
     }
 }
 
-fn measured(config: &Config, report: &mut Report) -> Result<(), Failure> {
+fn no_rule(place: &Place) -> Problem {
+    let folder = place.dir.join("policy").display().to_string();
+    let remedy = "put rules there, or remove the folder: then the shipped policy is in force";
+    Problem::of_file(&folder, "there is no rule in it: nothing is ever flagged", remedy)
+}
+
+/// Measures the sources whose files are right.
+fn measured(place: &Place, config: &Config, report: &mut Report) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -108,7 +126,14 @@ fn measured(config: &Config, report: &mut Report) -> Result<(), Failure> {
             let door = HttpTransport::new(&source.name, client, connector.clone(), clock.clone(), metrics)?;
             Ok((connector, door))
         });
-        let (connector, door) = door.map_err(|reason| Failure::new(Exit::Config, reason))?;
+        let (connector, door) = match door {
+            Ok(door) => door,
+            Err(reason) => {
+                let file = place.dir.join("dutyd.toml").display().to_string();
+                report.problems.push(Problem::of_file(&file, reason, "see [network]"));
+                break;
+            }
+        };
         let cx = Ctx { http: &door, now: clock.now() };
         let mut identity = runtime.block_on(connector.check(&cx));
         if let Ok(identity) = &mut identity {
@@ -162,12 +187,15 @@ impl Report {
         findings.filter(|finding| finding.blocking).count()
     }
 
+    fn unreached(&self) -> usize {
+        self.systems.iter().filter(|system| system.unreachable.is_some()).count()
+    }
+
     fn exit(&self) -> Exit {
-        let unreachable = self.systems.iter().any(|system| system.unreachable.is_some());
-        match (self.problems.is_empty() && self.blocking() == 0, unreachable) {
-            (false, _) => Exit::Problems,
-            (true, true) => Exit::Unreachable,
-            (true, false) => Exit::Done,
+        match (self.problems.len() + self.blocking(), self.unreached()) {
+            (0, 0) => Exit::Done,
+            (0, _) => Exit::Unreachable,
+            _ => Exit::Problems,
         }
     }
 
@@ -182,22 +210,25 @@ impl Report {
     }
 
     fn summary(&self, online: bool) -> String {
-        let wrong = self.problems.len() + self.blocking();
-        let (sources, rules) = (count(self.sources as u64, "source"), count(self.rules as u64, "rule"));
-        let sources = match self.channels {
-            0 => sources,
-            channels => format!("{sources}, {}", count(channels as u64, "channel")),
-        };
-        let rules = format!("{rules} with {}", count(self.examples as u64, "example"));
-        let remarks = match self.remarks.len() {
-            0 => String::new(),
-            remarks => format!(", {}", count(remarks as u64, "remark")),
-        };
-        match wrong {
-            0 if online => format!("ok: {sources}, {rules}{remarks}"),
-            0 => format!("ok: {sources}, {rules}{remarks}; add --online to measure the systems themselves"),
-            wrong => format!("{} to mend{remarks}", count(wrong as u64, "problem")),
+        let counted = |many: usize, what: &str| (many > 0).then(|| count(many as u64, what));
+        let wrong =
+            counted(self.problems.len() + self.blocking(), "problem").map(|some| format!("{some} to mend"));
+        let unreached = counted(self.unreached(), "system").map(|some| format!("{some} not reached"));
+        let remarks = counted(self.remarks.len(), "remark");
+        if wrong.is_some() || unreached.is_some() {
+            return [wrong, unreached, remarks].into_iter().flatten().collect::<Vec<_>>().join(", ");
         }
+        let rule = if self.own_policy { "rule" } else { "shipped rule" };
+        let rules =
+            format!("{} with {}", count(self.rules as u64, rule), count(self.examples as u64, "example"));
+        let all = [
+            Some(count(self.sources as u64, "source")),
+            counted(self.channels, "channel"),
+            Some(rules),
+            remarks,
+        ];
+        let more = if online { "" } else { "; add --online to measure the systems themselves" };
+        format!("ok: {}{more}", all.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `connectors/*.toml` together: which sources there are, and what is wrong between them.
 
-use super::{Place, Settings, Source, SourceFile, file_stem, is_absent, read_text, toml_files};
+use super::{Place, Settings, Source, SourceFile, file_stem, is_absent, offset_of, read_text, toml_files};
+use dutyd_connectors::SourceConfig;
 use dutyd_core::policy::{self, Known, PolicyFile};
 use dutyd_core::problem::Problem;
 use std::path::Path;
@@ -66,30 +67,61 @@ impl Connectors {
         read.chain(self.lost.iter().cloned()).collect()
     }
 
-    /// The sources whose files are right, and what is wrong in the others.
-    pub(super) fn signed(self, place: &Place) -> (Vec<Source>, Vec<Problem>) {
-        let (mut sources, mut problems) = (Vec::new(), self.problems);
+    /// The sources whose files are right, what is wrong in the others, and what is worth a look.
+    pub(super) fn signed(self, place: &Place) -> (Vec<Source>, Vec<Problem>, Vec<Problem>) {
+        let (mut sources, mut problems, mut remarks) = (Vec::<Source>::new(), self.problems, Vec::new());
         for (file, text, found) in self.files {
             match Source::signed(file, found, &text, place) {
-                Ok(source) => sources.push(source),
+                Ok(source) => {
+                    for other in sources.iter().filter(|other| other.origin == source.origin) {
+                        match twins(other, &source, &text) {
+                            (problem, true) => problems.push(problem),
+                            (remark, false) => remarks.push(remark),
+                        }
+                    }
+                    sources.push(source);
+                }
                 Err(found) => problems.extend(found),
             }
         }
         problems.sort_by(|a, b| a.file.cmp(&b.file));
-        (sources, problems)
+        (sources, problems, remarks)
     }
 }
 
-/// Sources and custom fields that a policy names and no connector file has. Without a source nothing can be said.
-pub fn strangers(files: &[PolicyFile], sources: &[Source]) -> Vec<Problem> {
-    if sources.is_empty() {
-        return Vec::new();
-    }
-    let known = Known {
-        sources: sources.iter().map(|source| source.name.as_str()).collect(),
-        fields: sources.iter().flat_map(|source| source.config.fields()).collect(),
+/// What to say of two sources of one system. `true`: both read the same cases, so each would be marked and noted twice.
+fn twins(other: &Source, source: &Source, text: &str) -> (Problem, bool) {
+    let at = match offset_of(text, "origin") {
+        0 => offset_of(text, "base_url"),
+        at => at,
     };
-    policy::strangers(files, &known)
+    let name = &other.name;
+    let (message, remedy, is_wrong) = match other.config.selects() == source.config.selects() {
+        true => (
+            format!("the source `{name}` reads the same cases of this system: every note would go out twice"),
+            "remove one of the files, or let each select other cases (scope, tables, projects)",
+            true,
+        ),
+        false => (
+            format!("the source `{name}` reads this system, too"),
+            "see that no case is selected by both: it would be marked and noted twice",
+            false,
+        ),
+    };
+    (Problem::at(&source.file, text, at, message, remedy), is_wrong)
+}
+
+/// Sources and custom fields that a policy names and no connector file has. Without a source nothing can be said.
+pub fn strangers<'a>(
+    files: &[PolicyFile],
+    sources: impl IntoIterator<Item = (&'a str, &'a SourceConfig)>,
+) -> Vec<Problem> {
+    let mut known = Known::default();
+    for (name, config) in sources {
+        known.sources.insert(name);
+        known.fields.extend(config.fields());
+    }
+    if known.sources.is_empty() { Vec::new() } else { policy::strangers(files, &known) }
 }
 
 /// Without a source there is nothing to do.

@@ -274,7 +274,7 @@ fn a_source_is_named_after_its_file_and_held_back_as_the_machine_is() {
         ("connectors/acme.toml", &connector("", "")),
         (
             "connectors/own.toml",
-            &connector("name = \"other\"\nmode = \"observe\"\npoll_interval = \"30s\"", ""),
+            &connector("name = \"other\"\nmode = \"observe\"\npoll_interval = \"30s\"", "scope = \"a=b\""),
         ),
     ]);
     let config = Config::load(&place).expect("a configuration");
@@ -286,6 +286,34 @@ fn a_source_is_named_after_its_file_and_held_back_as_the_machine_is() {
         start_from: None,
     };
     assert_eq!(seen, [("acme", &brakes(Mode::Write, 60)), ("other", &brakes(Mode::Observe, 30))]);
+}
+
+#[test]
+fn two_sources_of_the_same_cases_are_refused_and_two_of_one_system_remarked() {
+    let two = |more: &str| {
+        let second = connector("", more);
+        let (_dir, place) =
+            place(&[("connectors/acme.toml", &connector("", "")), ("connectors/copy.toml", &second)]);
+        let survey = Survey::of(&place);
+        let told = |problems: &[Problem]| {
+            problems.iter().map(|found| (found.line, found.message.clone())).collect::<Vec<_>>()
+        };
+        (told(&survey.problems), told(&survey.remarks))
+    };
+    let (problems, remarks) = two("concurrency = 1");
+    assert!(
+        matches!(&problems[..], [(5, said)] if said.contains("every note would go out twice")),
+        "{problems:?}"
+    );
+    assert_eq!(remarks, []);
+    for more in ["scope = \"category=network\"", "tables = [\"sn_customerservice_case\"]"] {
+        let (problems, remarks) = two(more);
+        assert_eq!(problems, [], "{more}");
+        assert!(
+            matches!(&remarks[..], [(5, said)] if said.contains("`acme` reads this system, too")),
+            "{remarks:?}"
+        );
+    }
 }
 
 #[test]

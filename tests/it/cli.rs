@@ -218,6 +218,46 @@ fn check_says_that_nothing_is_watched_yet() {
     );
 }
 
+/// The last line of `dutyd check` with these arguments and files.
+fn last_line(files: &[(&str, &str)], arguments: &[&str]) -> (i32, String, String) {
+    let output = dutyd(configured(files).path(), &[&["check", "--dev"], arguments].concat());
+    let text = stdout(&output);
+    (code(&output), text.lines().last().unwrap_or_default().to_owned(), text)
+}
+
+#[test]
+fn the_last_line_of_check_says_whose_rules_and_how_many_systems_were_not_reached() {
+    let source = ("connectors/acme.toml", SOURCE);
+    let (ended, last, text) = last_line(&[source], &[]);
+    assert!(
+        ended == 0 && last.starts_with("ok: 1 source, ") && last.contains(" shipped rules with "),
+        "{text}"
+    );
+    let (ended, last, text) = last_line(&[source, ("policy/README", "")], &[]);
+    assert!(ended == 0 && last.starts_with("ok: 1 source, 0 rules with 0 examples, "), "{text}");
+    assert!(text.contains("policy: there is no rule in it: nothing is ever flagged"), "{text}");
+    let (ended, last, text) = last_line(&[source], &["--online"]);
+    assert!(ended == 69 && last.starts_with("1 system not reached"), "{text}");
+    let broken = ("connectors/broken.toml", "[servicenow");
+    let (ended, last, text) = last_line(&[source, broken], &["--online"]);
+    assert!(ended == 1 && last.starts_with("1 problem to mend, 1 system not reached"), "{text}");
+    assert!(
+        text.contains("acme: 127.0.0.1 cannot be reached"),
+        "one broken file hides no other source: {text}"
+    );
+}
+
+#[test]
+fn a_language_in_dutyd_toml_that_nobody_writes_in_is_remarked() {
+    let dir = configured(&[("connectors/acme.toml", SOURCE)]);
+    let path = dir.path().join("dutyd.toml");
+    let settings = std::fs::read_to_string(&path).expect("settings");
+    std::fs::write(&path, format!("{settings}[text]\nlanguage = \"nl\"\n")).expect("settings");
+    let text = stdout(&dutyd(dir.path(), &["check", "--dev"]));
+    let told = "dutyd.toml:9:1: `language` is `nl` here, and sentences are written in the policy's, `en`\n  -> set it under";
+    assert!(text.contains(told), "{text}");
+}
+
 #[test]
 fn an_unreachable_system_is_told_in_plain_words() {
     let dir = configured(&[("connectors/acme.toml", SOURCE)]);
