@@ -5,6 +5,7 @@
 mod aside;
 mod audit;
 mod bells;
+mod beside;
 mod census;
 mod intake;
 mod ledger;
@@ -21,6 +22,7 @@ mod work;
 mod writer;
 
 use super::*;
+use beside::Beside;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,6 +44,8 @@ pub struct SqliteStore {
     start: Start,
     /// `None`: of a store that only reads.
     upkeep: Option<open::Upkeep>,
+    /// Likewise.
+    beside: Option<Beside>,
     least: FreeMin,
     /// Whether a shortage was told.
     short: AtomicBool,
@@ -65,6 +69,7 @@ impl SqliteStore {
             reading: Arc::new(Semaphore::new(READERS_MAX)),
             start,
             upkeep: Some(opened.upkeep.clone()),
+            beside: Some(opened.beside),
             least: FreeMin::Bytes(0),
             short: AtomicBool::default(),
         };
@@ -127,6 +132,7 @@ impl SqliteStore {
             reading: Arc::new(Semaphore::new(READERS_MAX)),
             start: Start::default(),
             upkeep: None,
+            beside: None,
             least: FreeMin::Bytes(0),
             short: AtomicBool::default(),
         })
@@ -261,7 +267,16 @@ impl Store for SqliteStore {
             return Ok(ActionBatch { next_at, ..ActionBatch::default() });
         }
         let lease = lease.clone();
-        self.writer.write(Keep::Now, move |db| outbox::lease_actions(db, &lease, token, brakes, now)).await
+        let lease_actions = move |db: &Connection| {
+            let batch = outbox::lease_actions(db, &lease, token, brakes, now)?;
+            let leases = if batch.actions.is_empty() { None } else { Some(open::count_lease(db)?) };
+            Ok((batch, leases))
+        };
+        let (batch, leases) = self.writer.write(Keep::Now, lease_actions).await?;
+        if let (Some(leases), Some(beside)) = (leases, &self.beside) {
+            beside.note(leases).map_err(|error| StoreError::Broken(error.to_string()))?;
+        }
+        Ok(batch)
     }
 
     async fn settle(

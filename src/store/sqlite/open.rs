@@ -1,6 +1,7 @@
 //! Opening the database: one process only, the right SQLite, the right settings, the right schema, and sound.
 
 use super::aside;
+use super::beside::Beside;
 use super::sums::Sums;
 use crate::store::StoreError;
 use rusqlite::config::DbConfig;
@@ -9,7 +10,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// SQLite before this has a race that can corrupt a database in WAL mode. <https://www.sqlite.org/wal.html#walresetbug>
@@ -31,6 +32,7 @@ pub struct Opened {
     pub lock: File,
     pub start: Start,
     pub upkeep: Upkeep,
+    pub beside: Beside,
 }
 
 /// What looks after the main file and its log.
@@ -89,7 +91,7 @@ impl Upkeep {
 pub struct Start {
     /// The last process did not close it.
     pub unclean: bool,
-    /// It is an older copy: another process has used a later one.
+    /// It is an older copy: a later one was opened, or sent writes.
     pub restored: bool,
     pub new: bool,
     /// How often it was opened, this time included.
@@ -111,11 +113,11 @@ pub fn open(path: &Path, instance: u64) -> Result<Opened, StoreError> {
         }
         opened => opened,
     };
-    let (connection, start, upkeep) = opened?;
-    Ok(Opened { connection, lock, start, upkeep })
+    let (connection, start, beside, upkeep) = opened?;
+    Ok(Opened { connection, lock, start, upkeep, beside })
 }
 
-fn open_sound(path: &Path, instance: u64) -> Result<(Connection, Start, Upkeep), StoreError> {
+fn open_sound(path: &Path, instance: u64) -> Result<(Connection, Start, Beside, Upkeep), StoreError> {
     own(path)?;
     let upkeep = Upkeep::new(path)?;
     let is_suspect = aside::is_suspect(path);
@@ -136,8 +138,8 @@ fn open_sound(path: &Path, instance: u64) -> Result<(Connection, Start, Upkeep),
         check_values(&connection)?;
         aside::acquit(path);
     }
-    let start = take_over(&connection, &side_file(path), instance)?;
-    Ok((connection, start, upkeep))
+    let (start, beside) = take_over(&connection, path, instance)?;
+    Ok((connection, start, beside, upkeep))
 }
 
 /// Whether the database is too large to be checked before work begins.
@@ -214,27 +216,33 @@ fn migrate(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Beside the database: who used it last and how often it was opened. If it does not match what the database says, the
-/// database is a copy from before.
-fn side_file(path: &Path) -> PathBuf {
-    path.with_extension("boot")
-}
-
-fn take_over(connection: &Connection, side: &Path, instance: u64) -> Result<Start, StoreError> {
+fn take_over(connection: &Connection, path: &Path, instance: u64) -> Result<(Start, Beside), StoreError> {
     let known = meta(connection, "instance")?;
-    let boots: u64 = meta(connection, "boots")?.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let count = |key| Ok::<u64, StoreError>(meta(connection, key)?.and_then(|n| n.parse().ok()).unwrap_or(0));
+    let (boots, leases) = (count("boots")?, count(LEASES)?);
     let unclean = meta(connection, "clean")?.is_some_and(|clean| clean == "0");
     let id = known.clone().unwrap_or_else(|| format!("{instance:016x}"));
-    let beside = std::fs::read_to_string(side).ok();
-    let restored = known.is_some() && beside.as_deref() != Some(&format!("{id} {boots}"));
+    let restored = known.is_some() && Beside::of(path, &id, boots).is_ahead_of(leases);
     let boots = boots + 1;
     set_meta(connection, "instance", &id)?;
     set_meta(connection, "clean", "0")?;
     // The side file first: a crash in between looks like a restored copy, which costs a scan and loses nothing.
-    aside::replace(side, &format!("{id} {boots}"))
-        .map_err(|error| StoreError::Unusable(format!("{}: {error}", side.display())))?;
+    let beside = Beside::of(path, &id, boots);
+    beside
+        .replace(leases)
+        .map_err(|error| StoreError::Unusable(format!("beside {}: {error}", path.display())))?;
     set_meta(connection, "boots", &boots.to_string())?;
-    Ok(Start { unclean, restored, new: known.is_none(), boots })
+    Ok((Start { unclean, restored, new: known.is_none(), boots }, beside))
+}
+
+/// Under this name the database knows how often writes were leased.
+const LEASES: &str = "leases";
+
+/// Writes are leased once more. Answers how often they were.
+pub fn count_lease(connection: &Connection) -> Result<u64, StoreError> {
+    let leases = meta(connection, LEASES)?.and_then(|text| text.parse().ok()).unwrap_or(0) + 1;
+    set_meta(connection, LEASES, &leases.to_string())?;
+    Ok(leases)
 }
 
 pub fn meta(connection: &Connection, key: &str) -> Result<Option<String>, StoreError> {

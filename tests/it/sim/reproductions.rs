@@ -154,3 +154,17 @@ fn what_is_held_back_is_asked_for_in_one_order() {
         [Op::Freeze { seconds: 20_000 }, Op::Status { case: 0, to: 0 }, Op::Open { source: 1, urgent: true }];
     holds_with(3, 6733, &[3, 0, 2], &ops);
 }
+
+#[test]
+fn a_copy_taken_by_the_same_process_asks_before_it_writes_a_note_again() {
+    let ops = [
+        Op::Open { source: 0, urgent: true },
+        Op::Copy,
+        Op::Pass { seconds: 1_800 },
+        Op::Unsure { source: 0, lost: 30, late: 10 },
+        Op::Open { source: 0, urgent: true },
+        Op::Pass { seconds: 10 },
+        Op::Restore,
+    ];
+    holds(321, &[3], &ops);
+}
