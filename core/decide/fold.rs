@@ -72,6 +72,11 @@ impl Folded {
             self.settle_by_sight(seen);
             return;
         }
+        // Where the severity and the list are written one after the other, half of a removal of ours may have landed.
+        if seen.severity_cleared && self.state.mark.in_flight.iter().any(|flight| flight.marker.is_none()) {
+            self.remember_seen(seen);
+            return;
+        }
         if self.is_newer_than_shown(self.state.case.revision) {
             self.respect_removal(seen, now);
         }

@@ -168,3 +168,15 @@ fn a_copy_taken_by_the_same_process_asks_before_it_writes_a_note_again() {
     ];
     holds(321, &[3], &ops);
 }
+
+#[test]
+fn half_of_a_removal_of_ours_is_no_persons_answer() {
+    let ops = [
+        Op::Unsure { source: 0, lost: 30, late: 10 },
+        Op::Pass { seconds: 13_731 },
+        Op::Status { case: 0, to: 3 },
+        Op::Pass { seconds: 86 },
+        Op::Status { case: 0, to: 1 },
+    ];
+    holds_with(6, 129, &[3], &ops);
+}
