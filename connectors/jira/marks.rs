@@ -82,10 +82,12 @@ impl Property {
 /// What of ours stands on an issue. `notes`: markers found in comments of our account.
 pub fn seen(labels: &[String], property: &Property, notes: Vec<String>, notes_complete: bool) -> SeenMarks {
     let shown = shown_severity(labels.iter().map(String::as_str));
-    let marker = property.marker().map(|listed| match shown {
-        Some(severity) => Marker { severity: Some(severity), ..listed },
-        None => listed,
-    });
+    let marker = match (property.marker(), shown) {
+        (Some(listed), shown) => Some(Marker { severity: shown.or(listed.severity), ..listed }),
+        // A cloned issue keeps labels, and no property: nobody's mark.
+        (None, Some(severity)) => Some(Marker { severity: Some(severity), flags: Vec::new() }),
+        (None, None) => None,
+    };
     let severity_cleared = shown.is_none() && marker.as_ref().is_some_and(|marker| marker.severity.is_some());
     SeenMarks {
         unread: false,

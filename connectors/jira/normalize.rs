@@ -65,7 +65,7 @@ impl Reader<'_> {
         }
         events.extend(whole.histories.iter().flat_map(|history| of_history(&people, history, self.now)));
         let mut marks = marks::seen(&labels, &property(issue), notes, whole.comments_complete);
-        // A label of ours stands there only beside the property.
+        // What a label of ours means, the property says; only a clone has the one without the other.
         marks.unread = match issue.field::<Vec<String>>("labels") {
             Some(labels) => issue.properties.is_none() && labels.iter().any(|label| marks::is_ours(label)),
             None => true,

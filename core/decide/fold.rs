@@ -180,7 +180,7 @@ impl Folded {
     }
 
     /// A mark of a rule that is not in our memory means: already raised. Its episode is taken over, so that losing the
-    /// database doubles nothing.
+    /// database doubles nothing. One that lists no flag is nobody's: remembered as shown, it is wanted off.
     fn adopt(&mut self, seen: &SeenMarks, now: Timestamp) {
         let Some(marker) = &seen.marker else { return };
         let mut adopted = false;
@@ -208,10 +208,22 @@ impl Folded {
                 self.add_override(Override { rule: Some(flag.rule.clone()), kind, at: now, by: None });
             }
         }
-        if adopted && self.state.mark.generation == 0 {
+        let first = self.state.mark.generation == 0;
+        if first && (adopted || marker.flags.is_empty()) {
             self.state.mark.why.clone_from(&seen.why);
             self.remember_seen(seen);
+        } else if marker.flags.is_empty() && self.is_new_on_an_empty_place() {
+            self.state.mark.put_back += 1;
+            self.remember_seen(seen);
         }
+    }
+
+    /// Whether a mark was put where nothing of ours stood or was on its way. It is taken off, a bounded number of times.
+    fn is_new_on_an_empty_place(&self) -> bool {
+        let mark = &self.state.mark;
+        let empty =
+            mark.in_flight.is_empty() && mark.shown.as_ref().is_some_and(|shown| shown.marker.is_none());
+        empty && mark.put_back < PUT_BACK_MAX && self.is_newer_than_shown(self.state.case.revision)
     }
 
     /// A person's answer in the field meant for it counts once, when it changes.
@@ -221,6 +233,11 @@ impl Folded {
             return;
         }
         let Some(said) = said else { return };
+        let given = self.who_answered(said);
+        // A copy of a case carries the answer that was given to the other one, and no history of it.
+        if given.is_none() && !self.was_flagged() {
+            return;
+        }
         let worst = self
             .state
             .flags
@@ -228,7 +245,7 @@ impl Folded {
             .filter(|flag| flag.state == FlagState::Open)
             .map(|flag| flag.severity)
             .max();
-        let (at, by) = self.who_answered(said).unwrap_or((now, None));
+        let (at, by) = given.unwrap_or((now, None));
         let Some(kind) = answer::parse(said, at, worst.unwrap_or(Severity::Watch)) else {
             let because = format!("the answer {said:?} on the record is not understood");
             self.trouble.push(RuleTrouble { rule: "answer".to_owned(), because });
@@ -244,6 +261,12 @@ impl Folded {
             evidence: None,
         });
         self.add_override(Override { rule: None, kind, at, by });
+    }
+
+    /// Whether there was a mark of ours on this case that somebody could answer.
+    fn was_flagged(&self) -> bool {
+        let raised = |flag: &Flag| flag.state != FlagState::Pending;
+        self.state.mark.generation > 0 || self.state.flags.iter().any(raised)
     }
 
     /// When the answer was given, and by whom, where the record's history tells it.

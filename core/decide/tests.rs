@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 mod answers;
 mod calm;
+mod copies;
 mod desk;
 mod echo;
 mod notes;

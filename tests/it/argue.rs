@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 const SYSTEMS: [&str; 5] = ["jira", "jira_dc", "salesforce", "servicenow", "zendesk"];
 
+/// Systems in which people copy cases with what stands on them.
+const COPYING: [&str; 2] = ["jira", "jira_dc"];
+
 /// All systems, in which nothing happens but what a test does.
 async fn still() -> Play {
     let options = Options { live: false, ends_at: None, ..all_systems(0) };
@@ -128,6 +131,35 @@ async fn an_answer_counts_with_who_and_when_and_outlives_restarts_and_the_databa
         let line =
             lines.find(|line| line["number"] == case.case.number && line["source"] == case.case.key.source);
         assert_eq!(line.expect("it is listed")["said"][0]["kind"], "escalated");
+    }
+}
+
+/// What a copy of a marked and answered case shows in a system, made by people there.
+fn copied(system: &str) -> Value {
+    match system {
+        "jira" | "jira_dc" => json!({ "labels": ["printer", "dutyd", "dutyd-critical", "dutyd-snooze-4h"] }),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_that_came_with_a_copied_case_is_taken_off_and_its_answer_is_none() {
+    let mut play = still().await;
+    let make = |system: &&str| {
+        let mut fields = json!({ "title": "A copy" });
+        let object = fields.as_object_mut().expect("an object");
+        object.extend(copied(system).as_object().expect("an object").clone());
+        let made = play.act_at(system, &Command::Create { fields: object.clone() });
+        (system.to_string(), made["id"].as_str().expect("an id").to_owned())
+    };
+    let copies: Vec<(String, String)> = COPYING.iter().map(make).collect();
+    play.run().await;
+    let memory = play.memory().await;
+    for (system, id) in copies {
+        let is_it = |state: &CaseState| state.case.key.source == system && state.case.key.id == id;
+        let (state, decisions) = memory.iter().find(|(state, _)| is_it(state)).expect("it was read");
+        assert_eq!(state.marks.marker, None, "{system}");
+        assert!(state.overrides.is_empty() && decisions.is_empty(), "{system}: {decisions:?}");
     }
 }
 

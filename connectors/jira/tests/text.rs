@@ -3,7 +3,7 @@
 use crate::jira::config::{Flavour, Notes};
 use crate::jira::note::{self, Audience};
 use crate::jira::{adf, marks};
-use dutyd_core::action::note_markers;
+use dutyd_core::action::{Severity, note_markers};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -165,7 +165,10 @@ fn marks_are_read_as_they_stand() {
         assert_eq!(seen.answer.as_deref(), answer, "{list:?}");
         assert_eq!(seen.marker.expect("the property has a marker").to_line(), line);
     }
-    let nothing =
-        marks::seen(&labels(&["dutyd", "dutyd-warning"]), &marks::Property::default(), Vec::new(), true);
-    assert!(nothing.marker.is_none() && !nothing.severity_cleared);
+    let bare = |list: &[&str]| marks::seen(&labels(list), &marks::Property::default(), Vec::new(), true);
+    let nobodys = bare(&["dutyd", "dutyd-warning"]);
+    assert!(!nobodys.severity_cleared);
+    let marker = nobodys.marker.expect("it is shown, whoever put it there");
+    assert_eq!((marker.severity, marker.flags.len()), (Some(Severity::Warning), 0));
+    assert_eq!(bare(&["dutyd", "dutyd-ack"]).marker, None);
 }

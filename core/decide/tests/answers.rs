@@ -107,3 +107,33 @@ fn marks_that_cannot_be_read_are_not_taken_off() {
     desk.edit(|record| record.marks = marks);
     assert_eq!(kinds(&desk.turn()), []);
 }
+
+#[test]
+fn an_answer_that_came_with_a_copied_case_is_no_answer() {
+    let mut desk = Desk::new(RULES);
+    desk.record.marks.answer = Some("snooze 4h".to_owned());
+    desk.turn();
+    assert!(overrides(&desk).is_empty());
+    desk.now = at(1);
+    desk.set_priority(1);
+    desk.turn();
+    assert_eq!(desk.severity(), Some(Severity::Candidate), "nobody said so of this case");
+    answer(&mut desk, "ack", "Ann");
+    desk.turn();
+    assert_eq!(overrides(&desk).len(), 1);
+}
+
+#[test]
+fn an_answer_whose_giving_is_known_counts_though_nothing_is_flagged_any_more() {
+    let mut desk = urgent();
+    desk.now = at(1);
+    answer(&mut desk, "4h", "Ann");
+    desk.turn();
+    desk.set_priority(3);
+    desk.turn();
+    assert_eq!(desk.record.marks.marker, None);
+    desk.state = None;
+    desk.turn();
+    let said = &overrides(&desk)[0];
+    assert_eq!((said.at, said.by.as_deref()), (at(1), Some("Ann")));
+}
