@@ -79,9 +79,16 @@ pub fn status_of(word: &str) -> Option<Status> {
     })
 }
 
-/// Whether the ticket was merged into another one.
+/// Whether a customer wrote to a closed ticket and so began this one.
+fn is_follow_up(ticket: &Ticket) -> bool {
+    ticket.via.as_ref().is_some_and(|via| via.rel() == "follow_up")
+}
+
+/// Whether the ticket was merged into another one. A follow-up has the tags of the closed ticket, this one among them.
 pub fn is_merged(ticket: &Ticket) -> bool {
-    ticket.status == "closed" && ticket.tags.iter().flatten().any(|tag| tag == MERGED_TAG)
+    ticket.status == "closed"
+        && !is_follow_up(ticket)
+        && ticket.tags.iter().flatten().any(|tag| tag == MERGED_TAG)
 }
 
 /// The version of a ticket as read at `read_at`.
@@ -180,7 +187,7 @@ impl Lens<'_> {
 
     fn links(&self, ticket: &Ticket) -> Vec<CaseKey> {
         let earlier =
-            ticket.via.as_ref().filter(|via| via.rel() == "follow_up").and_then(|via| via.source.as_ref());
+            ticket.via.as_ref().filter(|_| is_follow_up(ticket)).and_then(|via| via.source.as_ref());
         let earlier = earlier.and_then(|source| id_of(&source.from["ticket_id"]));
         let problem = ticket.problem_id.map(|id| id.to_string());
         problem

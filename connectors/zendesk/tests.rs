@@ -201,6 +201,10 @@ fn odd_tickets_are_understood_or_refused_with_a_reason() {
     assert_eq!(words.map(|word| status_of(word).unwrap()), Status::ALL);
     let closed = [("status", json!("closed")), ("tags", json!(["closed_by_merge"]))];
     assert!(is_merged(&ticket_with(&closed)) && !is_merged(&ticket_with(&closed[..1])));
+    let via =
+        json!({ "channel": "email", "source": { "from": { "ticket_id": 7 }, "to": {}, "rel": "follow_up" } });
+    let follow_up = [closed.as_slice(), &[("via", via)]].concat();
+    assert!(!is_merged(&ticket_with(&follow_up)), "its tags are those of the ticket it follows");
 }
 
 #[test]

@@ -6,10 +6,13 @@ use crate::action::{MarkedFlag, Marker, Receipt, Severity, Slot, Want};
 use crate::case::{CaseChange, Revision, SeenMarks};
 use crate::state::{CaseState, Flag, FlagState, News, Override, OverrideKind, Presence, ShownMark};
 use crate::timeline::{self, ANSWER, Actor, EventKind, TimelineEvent};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// How often a mark that automation takes off is put back before it is only reported.
 const PUT_BACK_MAX: u8 = 2;
+
+/// A flag is of another case if it was raised so long before this one: our idea of the vendor's time may lag a little.
+const BEFORE_MIN: SignedDuration = SignedDuration::from_mins(1);
 
 /// The most overrides kept per case; the oldest go first.
 const OVERRIDES_MAX: usize = 32;
@@ -180,13 +183,13 @@ impl Folded {
     }
 
     /// A mark of a rule that is not in our memory means: already raised. Its episode is taken over, so that losing the
-    /// database doubles nothing. One that lists no flag is nobody's: remembered as shown, it is wanted off.
+    /// database doubles nothing. One that lists no flag of this case is nobody's: remembered as shown, it is wanted off.
     fn adopt(&mut self, seen: &SeenMarks, now: Timestamp) {
         let Some(marker) = &seen.marker else { return };
         let mut adopted = false;
         for flag in &marker.flags {
             let known = self.state.flags.iter().any(|known| known.rule == flag.rule && knows(known, flag));
-            if known {
+            if known || self.is_of_another_case(flag) {
                 continue;
             }
             adopted = true;
@@ -209,13 +212,22 @@ impl Folded {
             }
         }
         let first = self.state.mark.generation == 0;
-        if first && (adopted || marker.flags.is_empty()) {
+        let nobodys = marker.flags.iter().all(|flag| self.is_of_another_case(flag));
+        if first && (adopted || nobodys) {
             self.state.mark.why.clone_from(&seen.why);
             self.remember_seen(seen);
-        } else if marker.flags.is_empty() && self.is_new_on_an_empty_place() {
+        } else if nobodys && self.is_new_on_an_empty_place() {
             self.state.mark.put_back += 1;
             self.remember_seen(seen);
         }
+    }
+
+    /// Whether a flag was raised before its case came to be: a copy or a follow-up shows what stood on the other one.
+    fn is_of_another_case(&self, flag: &MarkedFlag) -> bool {
+        let opened_at = self.state.case.opened_at;
+        // A date of opening that people may edit says less than the first that happened.
+        let begun = self.state.events.first().map_or(opened_at, |event| event.at.min(opened_at));
+        flag.raised_at.saturating_add(BEFORE_MIN).is_ok_and(|latest| latest < begun)
     }
 
     /// Whether a mark was put where nothing of ours stood or was on its way. It is taken off, a bounded number of times.

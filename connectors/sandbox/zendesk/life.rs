@@ -113,12 +113,16 @@ fn follow_up(
 ) {
     let Some(old) = account.book.tickets.get(&closed).cloned() else { return };
     let Some(comment) = change.get("comment").filter(|_| old.status == "closed") else { return };
+    // Vendor: a follow-up takes over tags and the values of custom fields (support.zendesk.com, "About follow-up tickets").
+    let fields = old.custom.iter().map(|(id, value)| json!({ "id": id, "value": value }));
     let again = object(vec![
         ("subject", json!(format!("Re: {}", old.subject))),
         ("comment", comment.clone()),
         ("requester_id", json!(old.requester)),
         ("priority", json!(old.priority)),
         ("group_id", json!(old.group)),
+        ("tags", json!(old.tags)),
+        ("custom_fields", Value::Array(fields.collect())),
     ]);
     let from = json!({ "ticket_id": closed, "subject": old.subject, "channel": "email" });
     let linked = Doer {
