@@ -119,7 +119,7 @@ impl Connector for ServiceNow {
     }
 
     fn hints(&self, delivery: &Delivery, now: Timestamp) -> Result<Vec<Hint>, ConnectorError> {
-        hook::read(&self.source, &self.config.tables, &self.webhook_secrets, delivery, now)
+        hook::read(&self.source, &self.webhook_secrets, delivery, now)
     }
 
     fn sample(&self, documents: &[&[u8]], now: Timestamp) -> Result<Sample, ConnectorError> {

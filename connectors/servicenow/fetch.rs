@@ -6,7 +6,7 @@ use super::config::{Config, Table};
 use super::history::{AuditRow, JournalRow};
 use super::normalize::{self, Read};
 use super::paging::SERVED_MIN;
-use super::query::{List, is_sys_id};
+use super::query::{List, is_field, is_sys_id};
 use super::wire::{Cell, Row};
 use crate::quarantine::told;
 use crate::{ConnectorError, Ctx, Fetched, Lane, Quarantined};
@@ -28,6 +28,13 @@ struct Record {
     /// Or why it cannot be read.
     row: Result<Row, String>,
     raw: String,
+}
+
+impl Record {
+    fn class(&self) -> &str {
+        let told = self.row.as_ref().ok().and_then(|row| row.get("sys_class_name"));
+        told.map(|cell| cell.value.as_str()).filter(|class| is_field(class)).unwrap_or(self.table.name())
+    }
 }
 
 #[derive(Deserialize)]
@@ -54,7 +61,7 @@ impl ServiceNow {
         let found: Vec<&str> = ids.iter().copied().filter(|id| records.contains_key(*id)).collect();
         let missing: Vec<&str> = ids.iter().copied().filter(|id| !records.contains_key(*id)).collect();
         let deleted = self.deleted(cx, &missing).await?;
-        let mut audit = self.audit(cx, &found, &records).await?;
+        let mut audit = self.audit(cx, &found, &classes(&records)).await?;
         let mut journal = self.journal(cx, &found).await?;
         let answers = cases.iter().map(|key| match records.get(&key.id) {
             None if deleted.contains(&key.id) => Fetched::Gone(key.clone()),
@@ -122,23 +129,18 @@ impl ServiceNow {
         &self,
         cx: &Ctx<'_>,
         found: &[&str],
-        records: &BTreeMap<String, Record>,
+        classes: &[&str],
     ) -> Result<ByCase<AuditRow>, ConnectorError> {
         let mut all = ByCase { rows: BTreeMap::new(), complete: true };
-        for table in &self.config.tables {
-            let of_table = |id: &&str| records.get(*id).is_some_and(|record| record.table == *table);
-            let ids: Vec<&str> = found.iter().copied().filter(of_table).collect();
-            let names = normalize::audited(&self.config).join(",");
-            let filter = |ids: &[&str]| {
-                format!("tablename={}^documentkeyIN{}^fieldnameIN{names}", table.name(), ids.join(","))
-            };
-            let question =
-                |ids: &[&str]| List::new("sys_audit", filter(ids), AUDIT_FIELDS, self.children_limit());
-            let rest = question(&[]).path().len() + KEYSET_LENGTH;
-            for chunk in by_address(&ids, rest) {
-                let children = self.to_the_end(cx, &question(chunk), Lane::Hot).await?;
-                all.take("sys_audit", chunk, children, |row: &AuditRow| &row.documentkey.value)?;
-            }
+        let (classes, names) = (classes.join(","), normalize::audited(&self.config).join(","));
+        let filter =
+            |ids: &[&str]| format!("tablenameIN{classes}^documentkeyIN{}^fieldnameIN{names}", ids.join(","));
+        let question =
+            |ids: &[&str]| List::new("sys_audit", filter(ids), AUDIT_FIELDS, self.children_limit());
+        let rest = question(&[]).path().len() + KEYSET_LENGTH;
+        for chunk in by_address(found, rest) {
+            let children = self.to_the_end(cx, &question(chunk), Lane::Hot).await?;
+            all.take("sys_audit", chunk, children, |row: &AuditRow| &row.documentkey.value)?;
         }
         Ok(all)
     }
@@ -156,11 +158,11 @@ impl ServiceNow {
         Ok(all)
     }
 
-    /// Which of the missing records were deleted. Where deletions may not be read, none is known to be: hidden.
+    /// Which of the missing records were deleted, whatever their class was. Where deletions may not be read, none is known
+    /// to be: hidden.
     async fn deleted(&self, cx: &Ctx<'_>, missing: &[&str]) -> Result<BTreeSet<String>, ConnectorError> {
         let mut deleted = BTreeSet::new();
-        let tables = self.config.tables.iter().map(|table| table.name()).collect::<Vec<_>>().join(",");
-        let filter = |ids: &[&str]| format!("tablenameIN{tables}^documentkeyIN{}", ids.join(","));
+        let filter = |ids: &[&str]| format!("documentkeyIN{}", ids.join(","));
         let fields = "sys_id,documentkey";
         let question =
             |ids: &[&str]| List::new("sys_audit_delete", filter(ids), fields, self.children_limit());
@@ -197,6 +199,14 @@ impl<T> ByCase<T> {
         }
         Ok(())
     }
+}
+
+/// The classes of records, under which their history stands. Where the class may not be read, it is the table's own.
+///
+/// Vendor: a table shows the records of those that extend it, too; `sys_class_name` says which (c_TableAPI).
+fn classes(records: &BTreeMap<String, Record>) -> Vec<&str> {
+    let classes: BTreeSet<&str> = records.values().map(Record::class).collect();
+    classes.into_iter().collect()
 }
 
 fn scope_suffix(config: &Config) -> String {

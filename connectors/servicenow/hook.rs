@@ -2,7 +2,6 @@
 //!
 //! Must not know: whether the record exists; it is fetched like any other.
 
-use super::config::Table;
 use super::query::{is_sys_id, parse_stamp};
 use super::wire::Cell;
 use crate::{ConnectorError, Delivery, Hint, signature};
@@ -23,8 +22,6 @@ const BODY_MAX: usize = 64 * 1024;
 /// shown of them, or leave out all but the record's id; more keys may stand there.
 #[derive(Debug, Deserialize)]
 struct Ring {
-    #[serde(default)]
-    table: Cell,
     sys_id: Cell,
     #[serde(default)]
     event_id: Cell,
@@ -34,10 +31,9 @@ struct Ring {
     sys_updated_on: Cell,
 }
 
-/// Which record a delivery is about. Empty: a genuine delivery about a table that is not ours.
+/// Which record a delivery is about. Its table may be one that extends ours: whether it is ours, reading it tells.
 pub fn read(
     source: &str,
-    tables: &[Table],
     secrets: &[SecretString],
     delivery: &Delivery,
     now: Timestamp,
@@ -49,10 +45,6 @@ pub fn read(
     }
     if ring.event_id.value.len() > 64 {
         return Err(unreadable("event_id must have at most 64 characters"));
-    }
-    let table = &ring.table.value;
-    if !table.is_empty() && !tables.iter().any(|known| known.name() == table) {
-        return Ok(Vec::new());
     }
     let revision = revision(&ring);
     let key = CaseKey::new(source, ring.sys_id.value);

@@ -30,6 +30,7 @@ pub fn columns(config: &Config, table: Table) -> Vec<String> {
     let requester = table.requester();
     let fixed = [
         "sys_id",
+        "sys_class_name",
         "number",
         "sys_updated_on",
         "sys_mod_count",

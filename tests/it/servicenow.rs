@@ -327,23 +327,46 @@ async fn a_hundred_cases_with_their_history_cost_three_requests() {
     assert_eq!(sent() - before, 3);
 }
 
+/// What the webhook of this key names.
+fn bell(world: &World, key: String) -> Vec<dutyd_connectors::Hint> {
+    let ring = dutyd_sandbox::hooks::Ring { vendor: "servicenow", key, note: Value::Null, attempt: 0 };
+    let vendor = world.sandbox.inner.vendor("servicenow").expect("the vendor is there");
+    let rendered = vendor.render(&ring, world.now()).expect("something to say");
+    let headers = rendered.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+    let delivery = dutyd_connectors::Delivery { headers: headers.collect(), body: rendered.body.into() };
+    world.connector.hints(&delivery, world.now()).expect("a genuine delivery")
+}
+
 #[tokio::test]
 async fn the_bell_of_a_deletion_names_the_case_too() {
     let world = world(&[]).await;
     let case = world.create("to be deleted").await;
     world.act(&case, "delete", &json!({})).await;
-    let ring = dutyd_sandbox::hooks::Ring {
-        vendor: "servicenow",
-        key: format!("delete:{}", case.id),
-        note: Value::Null,
-        attempt: 0,
-    };
-    let vendor = world.sandbox.inner.vendor("servicenow").expect("the vendor is there");
-    let rendered = vendor.render(&ring, world.now()).expect("something to say");
-    let headers = rendered.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
-    let delivery = dutyd_connectors::Delivery { headers: headers.collect(), body: rendered.body.into() };
-    let hints = world.connector.hints(&delivery, world.now()).expect("a genuine delivery");
     let mut reader = Reader::default();
-    reader.follow(&world, &hints).await;
+    reader.follow(&world, &bell(&world, format!("delete:{}", case.id))).await;
     assert_eq!(reader.gone, [case]);
+}
+
+#[tokio::test]
+async fn a_record_of_a_class_that_extends_ours_is_read_with_its_history_marked_and_missed() {
+    let world = world(&[]).await;
+    let order = json!({ "vendor": "servicenow", "title": "no phone works", "table": "u_outage" });
+    let made = world.control("POST", "/_sandbox/cases", &order).await;
+    let case = CaseKey::new(SOURCE, made["id"].as_str().expect("an id"));
+    world.act(&case, "change", &json!({ "fields": { "status": "open" } })).await;
+    world.act(&case, "reply", &json!({ "from": "agent", "public": true, "text": "we are on it" })).await;
+    world.deliver(&[critical(&case)]).await;
+
+    let mut reader = Reader::default();
+    reader.follow(&world, &bell(&world, case.id.clone())).await;
+    let change = &reader.cases[&case.id];
+    let kinds: Vec<&EventKind> = change.events.iter().map(|event| &event.kind).collect();
+    let opened = EventKind::StatusChanged { from: Status::New, to: Status::Open };
+    assert!(kinds.contains(&&opened), "{kinds:?}");
+    assert!(kinds.iter().any(|kind| matches!(kind, EventKind::Replied { public: true, .. })), "{kinds:?}");
+    assert!(kinds.iter().any(|kind| matches!(kind, EventKind::MarkChanged { .. })), "{kinds:?}");
+    assert_eq!(change.marks.marker.as_ref().and_then(|marker| marker.severity), Some(Severity::Critical));
+
+    world.act(&case, "delete", &json!({})).await;
+    assert!(matches!(&world.fetch(std::slice::from_ref(&case)).await[..], [Fetched::Gone(_)]));
 }

@@ -3,6 +3,7 @@
 
 use super::people;
 use super::rules;
+use super::schema::CHILD;
 use super::store::{Fields, Writer};
 use super::time;
 use super::{Instance, ServiceNow, sla};
@@ -10,6 +11,9 @@ use crate::dice;
 use crate::world::{Happening, LoggedRow, NewCase, Priority, Status, What, Who};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+/// The case of the world that is a record of the class that extends `incident`.
+const OF_CHILD: u64 = 3;
 
 pub fn pairs(list: &[(&str, &str)]) -> Fields {
     list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -143,6 +147,9 @@ fn opened(vendor: &ServiceNow, instance: &mut Instance, case: u64, new: &NewCase
     fields.extend(priority_fields(priority_of(new.priority)));
     surprise(vendor, case, &mut fields);
     let table = if csm { "sn_customerservice_case" } else { "incident" };
+    if case == OF_CHILD && !csm {
+        fields.extend(pairs(&[("sys_class_name", CHILD)]));
+    }
     let (user_name, user_id) = who(instance, Who::Contact(new.contact));
     let late_seconds = vendor.lateness(&case.to_string(), at);
     let writer = Writer { user_name: &user_name, user_id: &user_id, at, late_seconds, revision: None };
@@ -235,7 +242,7 @@ pub fn payload(instance: &Instance, key: &str, event_id: &str) -> Value {
     if let Some((table, slot)) = instance.store.find("task", id)
         && let Some(row) = table.row(slot)
     {
-        body["table"] = json!(table.name);
+        body["table"] = json!(&*instance.store.class(id));
         for name in ["number", "sys_mod_count", "sys_updated_on", "sys_updated_by"] {
             body[name] = json!(table.column(name).map(|column| &*row.values[column]));
         }

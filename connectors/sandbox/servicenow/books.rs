@@ -10,14 +10,13 @@ use jiff::Timestamp;
 impl Store {
     pub(super) fn audit(
         &mut self,
-        name: &'static str,
         key: &Text,
         checkpoint: &Text,
         changes: Vec<(&'static str, Text, Text)>,
         writer: &Writer<'_>,
     ) {
-        let (stamp, user, table_name) =
-            (Text::from(time::stamp(writer.at)), Text::from(writer.user_name), Text::from(name));
+        let (stamp, user, class) =
+            (Text::from(time::stamp(writer.at)), Text::from(writer.user_name), self.class(key));
         for (field, old, new) in changes {
             let id = Text::from(self.new_id("sys_audit"));
             self.append(
@@ -27,7 +26,7 @@ impl Store {
                 &user,
                 writer,
                 &[
-                    ("tablename", table_name.clone()),
+                    ("tablename", class.clone()),
                     ("fieldname", Text::from(field)),
                     ("documentkey", key.clone()),
                     ("user", user.clone()),
@@ -48,6 +47,7 @@ impl Store {
         writer: &Writer<'_>,
     ) {
         let (stamp, user) = (Text::from(time::stamp(writer.at)), Text::from(writer.user_name));
+        let class = self.class(sys_id);
         for (field, value) in fields {
             if is_journal(field) && !value.is_empty() && TASKS.contains(&name) {
                 let id = Text::from(self.new_id("sys_journal_field"));
@@ -58,7 +58,7 @@ impl Store {
                     &user,
                     writer,
                     &[
-                        ("name", Text::from(name)),
+                        ("name", class.clone()),
                         ("element", Text::from(field.as_str())),
                         ("element_id", Text::from(sys_id)),
                         ("value", Text::from(value.as_str())),

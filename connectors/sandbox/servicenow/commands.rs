@@ -3,7 +3,7 @@
 
 use super::apply::{pairs, priority_fields, priority_of, status_fields};
 use super::people;
-use super::schema::TASKS;
+use super::schema::{CHILD, TASKS};
 use super::store::{Fields, Writer};
 use super::{Instance, ServiceNow};
 use crate::vendor::Command;
@@ -91,7 +91,7 @@ fn create(
     let text = |name: &str| given.get(name).and_then(Value::as_str);
     let table = match text("table").unwrap_or("incident") {
         "sn_customerservice_case" => "sn_customerservice_case",
-        "incident" => "incident",
+        "incident" | CHILD => "incident",
         other => return Err(format!("no table {other:?} of cases")),
     };
     let customer = match given.get("customer") {
@@ -112,6 +112,9 @@ fn create(
         ("company", &company),
         ("account", &account),
     ]);
+    if text("table") == Some(CHILD) {
+        fields.extend(pairs(&[("sys_class_name", CHILD)]));
+    }
     let team = instance.people.teams[0].clone();
     fields.extend(pairs(&[("assignment_group", &team)]));
     for (name, value) in raw_fields(instance, table, given) {

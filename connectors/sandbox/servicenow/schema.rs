@@ -373,6 +373,10 @@ pub const NEIGHBOURS: &[&str] = &[
 /// The tables that `task` is the union of.
 pub const TASKS: &[&str] = &["incident", "sn_customerservice_case"];
 
+/// A class that extends another and adds no column, and the table in which its records are kept here.
+pub const CHILD: &str = "u_outage";
+pub const PARENT: &str = "incident";
+
 impl Shape {
     /// Columns in a fixed order, `sys_id` first.
     pub fn columns(&self, custom: bool) -> Vec<Column> {

@@ -151,7 +151,9 @@ impl Store {
             let number = given("number").filter(|number| !number.is_empty());
             let number = number.unwrap_or_else(|| self.next_number(name));
             set(&self.tables[name], &mut values, "number", &number);
-            set(&self.tables[name], &mut values, "sys_class_name", name);
+            let is_child = |class: &String| class == schema::CHILD && name == schema::PARENT;
+            let class = given("sys_class_name").filter(is_child);
+            set(&self.tables[name], &mut values, "sys_class_name", class.as_deref().unwrap_or(name));
         }
         let table = &self.tables[name];
         for (field, value) in fields {
@@ -204,7 +206,7 @@ impl Store {
             table.replace(slot, Row { values, hidden_until, before });
         }
         if TASKS.contains(&name) {
-            self.audit(name, &key, &checkpoint, audit, writer);
+            self.audit(&key, &checkpoint, audit, writer);
         }
         self.split_journals(name, sys_id, fields, writer);
         true
@@ -213,7 +215,7 @@ impl Store {
     /// Removes a record; tasks leave a row in `sys_audit_delete` unless `silently`.
     pub fn delete(&mut self, name: &str, sys_id: &str, writer: &Writer<'_>, silently: bool) -> bool {
         let Some((table, slot)) = self.find(name, sys_id) else { return false };
-        let name = table.name;
+        let (name, class) = (table.name, self.class(sys_id));
         let Some(row) = self.table_mut(name).and_then(|table| table.remove(slot)) else { return false };
         if TASKS.contains(&name) && !silently {
             let shown = self.tables[name]
@@ -228,7 +230,7 @@ impl Store {
                 &user,
                 writer,
                 &[
-                    ("tablename", Text::from(name)),
+                    ("tablename", class),
                     ("documentkey", Text::from(sys_id)),
                     ("display_value", shown),
                     ("user", user.clone()),
@@ -236,6 +238,11 @@ impl Store {
             );
         }
         true
+    }
+
+    /// What a task's records in other tables call its table.
+    pub(super) fn class(&self, sys_id: &str) -> Text {
+        self.field("task", sys_id, "sys_class_name").unwrap_or_else(|| self.empty.clone())
     }
 
     /// The first record whose indexed column has a value.

@@ -1,6 +1,5 @@
 //! Webhooks: vectors computed with another implementation, and everything that must be refused.
 
-use super::super::Table;
 use super::super::hook::read;
 use super::instant;
 use crate::{ConnectorError, Delivery, Hint};
@@ -17,9 +16,9 @@ fn delivery(stamp: &str, signature: &str, body: &str) -> Delivery {
     Delivery { headers, body: body.to_owned().into() }
 }
 
-fn check(delivery: &Delivery, tables: &[Table], secrets: &[&str], now: Timestamp) -> Result<Vec<Hint>, u16> {
+fn check(delivery: &Delivery, secrets: &[&str], now: Timestamp) -> Result<Vec<Hint>, u16> {
     let secrets: Vec<_> = secrets.iter().map(|secret| (*secret).into()).collect();
-    read("here", tables, &secrets, delivery, now).map_err(|error| match error {
+    read("here", &secrets, delivery, now).map_err(|error| match error {
         ConnectorError::Refused { status, .. } => status,
         other => panic!("{other}"),
     })
@@ -29,16 +28,13 @@ fn check(delivery: &Delivery, tables: &[Table], secrets: &[&str], now: Timestamp
 fn a_genuine_delivery_is_a_hint_with_its_revision() {
     let genuine = delivery(SIGNED_AT, SIGNATURE, BODY);
     for secrets in [&["a long random text"][..], &["another", "a long random text"]] {
-        let hints = check(&genuine, &[Table::Incident], secrets, instant("2026-01-05T13:33:00Z")).unwrap();
+        let hints = check(&genuine, secrets, instant("2026-01-05T13:33:00Z")).unwrap();
         let [hint] = &hints[..] else { panic!("{hints:?}") };
         assert_eq!(hint.key.to_string(), "here/0a000000000000000000000000000001");
         assert_eq!(hint.delivery_id.as_deref(), Some("e1"));
         let revision = hint.revision.unwrap();
         assert_eq!((revision.at_ms, revision.count), (1_767_619_800_000, 9));
     }
-    let elsewhere =
-        check(&genuine, &[Table::CustomerCase], &["a long random text"], instant("2026-01-05T13:33:00Z"));
-    assert_eq!(elsewhere, Ok(Vec::new()), "genuine, but not about a table of ours");
 }
 
 #[test]
@@ -62,10 +58,10 @@ fn whatever_is_not_genuine_and_fresh_is_refused() {
             instant("2026-01-05T13:24:59Z"),
         ),
     ] {
-        let read = check(&delivery(stamp, signature, body), &[Table::Incident], &[secret], at);
+        let read = check(&delivery(stamp, signature, body), &[secret], at);
         assert_eq!(read, Err(401), "{what}");
     }
-    let none = check(&delivery(SIGNED_AT, SIGNATURE, BODY), &[Table::Incident], &[], now);
+    let none = check(&delivery(SIGNED_AT, SIGNATURE, BODY), &[], now);
     assert_eq!(none, Err(401), "without a secret nothing is genuine");
 }
 
@@ -79,7 +75,6 @@ fn bodies_of_changed_rules_are_understood_as_far_as_they_go() {
         let mac = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, mac.finalize().into_bytes());
         check(
             &delivery(SIGNED_AT, &format!("sha256={mac}"), body),
-            &[Table::Incident],
             &["a long random text"],
             instant("2026-01-05T13:30:00Z"),
         )
