@@ -24,7 +24,7 @@ pub use compile::{CALENDARS_MAX, Calendars, Section, compile_one, ics_names_in};
 pub use doc::{CalendarDoc, CalendarFileDoc, OneOrMany, WeekDoc};
 pub use duration::{DURATION_MAX, format_seconds, parse_duration};
 pub use hours::Window;
-pub use zone::{ZoneFinding, zone_database_findings};
+pub use zone::{ZoneFinding, zone_database_findings, zone_named};
 
 use hours::Hours;
 use jiff::Timestamp;

@@ -25,7 +25,7 @@ use source::file_stem;
 pub use source::{Brakes, Source, SourceFile, vendors};
 
 use crate::notify::Channel;
-use dutyd_core::calendar::ics_names_in;
+use dutyd_core::calendar::{ics_names_in, zone_named};
 use dutyd_core::policy::{Policy, PolicyFile};
 use dutyd_core::problem::Problem;
 use std::path::{Path, PathBuf};
@@ -253,13 +253,8 @@ fn implausible(file: &str, text: &str, settings: &Settings) -> Vec<Problem> {
     let mut complain = |key: &str, message: String, remedy: &str| {
         problems.push(Problem::at(file, text, offset_of(text, key), message, remedy));
     };
-    if jiff::tz::TimeZone::get(&settings.text.zone).is_err() {
-        let message = format!("`{}` is not a time zone known here", settings.text.zone);
-        complain(
-            "zone",
-            message,
-            "write an IANA name like \"Europe/Berlin\"; is the package tzdata installed?",
-        );
+    if let Err((message, remedy)) = zone_named(&settings.text.zone) {
+        complain("zone", message, &remedy);
     }
     if let Err(message) = source::check_poll_interval(settings.poll_interval) {
         complain("poll_interval", message, "the shipped value is \"60s\"");

@@ -5,6 +5,7 @@ use super::doc::{CalendarDoc, WeekDoc, Windows, flat};
 use super::holidays::{add_holiday, merged};
 use super::hours::{DAY, Hours, Pattern, Window, day_number};
 use super::written::{date_of, window_of};
+use super::zone::zone_named;
 use crate::policy::PolicyFile;
 use crate::problem::{Problem, nearest};
 use jiff::tz::TimeZone;
@@ -245,18 +246,9 @@ fn zone_of(
         problems.push(own.problem(&own.span, message, "add zone = \"Europe/Berlin\" or the zone you mean"));
         return None;
     };
-    match TimeZone::get(zone.get_ref()) {
+    match zone_named(zone.get_ref()) {
         Ok(found) => Some((zone.get_ref().clone(), found)),
-        Err(_) => {
-            let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-            let remedy = match nearest(zone.get_ref(), known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None if known.is_empty() => {
-                    "this machine has no time zone database: install tzdata".to_owned()
-                }
-                None => "use an IANA name such as \"Europe/Berlin\"".to_owned(),
-            };
-            let message = format!("there is no time zone `{}`", zone.get_ref());
+        Err((message, remedy)) => {
             problems.push(entry.problem(&zone.span(), message, remedy));
             None
         }

@@ -1,7 +1,21 @@
-//! Whether the machine's zone database knows the newest rules known when this was written.
+//! The machine's zone database: its zones by name, and whether it knows the newest rules known when this was written.
 
+use crate::problem::nearest;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+
+/// The zone of that name; else what is wrong, and what to do.
+pub fn zone_named(name: &str) -> Result<TimeZone, (String, String)> {
+    TimeZone::get(name).map_err(|_| {
+        let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+        let remedy = match nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None if known.is_empty() => "this machine has no time zone database: install tzdata".to_owned(),
+            None => "use an IANA name such as \"Europe/Berlin\"".to_owned(),
+        };
+        (format!("there is no time zone `{name}`"), remedy)
+    })
+}
 
 /// A zone whose rules on this machine are older than they should be.
 #[derive(Debug, Clone, PartialEq, Eq)]

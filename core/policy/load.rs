@@ -7,12 +7,11 @@ use super::maintenance::Maintenance;
 use super::read::{Raw, Reader, place_in_text};
 use super::rules;
 use super::{Manner, Policy, PolicyFile};
-use crate::calendar::{CalendarDoc, Calendars, Section};
+use crate::calendar::{CalendarDoc, Calendars, Section, zone_named};
 use crate::problem::{Problem, nearest};
 use crate::rule::Names;
 use crate::signal::{Lexicon, PhraseFault};
 use crate::sla::{self, ClockDoc, Metric, Placed, SlaDoc, SlaSet};
-use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -164,13 +163,9 @@ fn content_hash(files: &[PolicyFile]) -> String {
 
 /// Zone and language, checked.
 fn manner(reader: &mut Reader<'_>, doc: &MannerDoc) -> Manner {
-    let zone = doc.zone.as_ref().and_then(|zone| match TimeZone::get(zone.get_ref()) {
-        Ok(found) => Some(found),
-        Err(_) => {
-            let message = format!("unknown time zone `{}`", zone.get_ref());
-            reader.problem(zone.span().start, message, "use an IANA name such as `Europe/Berlin` or `UTC`");
-            None
-        }
+    let zone = doc.zone.as_ref().and_then(|zone| {
+        let found = zone_named(zone.get_ref());
+        found.map_err(|(message, remedy)| reader.problem(zone.span().start, message, remedy)).ok()
     });
     Manner {
         calendar: doc.calendar.as_ref().map(|calendar| calendar.get_ref().clone()),

@@ -330,7 +330,12 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "2:12",
         "did you mean `office`?",
     ),
-    ("[defaults]\nzone = \"Europe/Berln\"", "unknown time zone `Europe/Berln`", "2:8", "IANA"),
+    (
+        "[defaults]\nzone = \"Europe/Berln\"",
+        "there is no time zone `Europe/Berln`",
+        "2:8",
+        "did you mean \"Europe/Berlin\"?",
+    ),
     ("[customers.ACME]\naliases = [{ source = \"a\" }]", "has neither id nor name", "2:12", "add `id"),
     (
         "[customers.A]\naliases = [{ source = \"s\", id = \"1\" }]\n[customers.B]\naliases = [{ source = \"s\", id = \"1\" }]",

@@ -10,6 +10,7 @@ use super::source::{check_name, file_stem, one_table, resolve, tables_of};
 use super::written;
 use crate::http::channel_address;
 use crate::notify::{Channel, DigestAt, Kind, MailSettings, SmtpTls, Threshold, signing_key};
+use dutyd_core::calendar::zone_named;
 use dutyd_core::problem::Problem;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -270,13 +271,8 @@ fn implausible(file: &str, text: &str, common: &Common, doc: &KindDoc) -> Vec<Pr
         let remedy = "use lower-case letters, digits, `-` and `_`, at most 40, for example \"duty-slack\"";
         complain("name", format!("`{name}` cannot be the name of a channel"), remedy);
     }
-    if let Some(zone) = common.zone.as_deref().filter(|zone| TimeZone::get(zone).is_err()) {
-        let message = format!("`{zone}` is not a time zone known here");
-        complain(
-            "zone",
-            message,
-            "write an IANA name like \"Europe/Berlin\"; is the package tzdata installed?",
-        );
+    if let Some(Err((message, remedy))) = common.zone.as_deref().map(zone_named) {
+        complain("zone", message, &remedy);
     }
     if common.group_above > GROUP_ABOVE_MAX {
         let message = format!("`group_above` must be at most {GROUP_ABOVE_MAX}");

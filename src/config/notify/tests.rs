@@ -77,7 +77,11 @@ fn each_mistake_in_a_channel_file_is_placed_and_explained() {
             "must be https",
             "",
         ),
-        (of("slack").replace("teams = []", "teams = []\nzone = \"Europe/Berln\""), "not a time zone", "IANA"),
+        (
+            of("slack").replace("teams = []", "teams = []\nzone = \"Europe/Berln\""),
+            "no time zone `Europe/Berln`",
+            "did you mean",
+        ),
         (
             of("pagerduty").replace("group_above = 5", "digest = \"08:30\""),
             "takes alerts, not digests",
