@@ -200,6 +200,11 @@ impl CaseState {
         }
     }
 
+    /// Whether a mark of ours stands on the vendor's record, or is on its way there.
+    pub fn is_marked(&self) -> bool {
+        self.marks.marker.is_some() || self.mark.expected().is_some()
+    }
+
     /// The case as it was known at an instant: what happened later, or was learned later, is taken back. The vendor's own
     /// words for a status or priority of then are not kept: they come back empty.
     pub fn as_known_at(&self, at: Timestamp) -> CaseState {

@@ -123,6 +123,9 @@ pub enum Command {
     Unmark {
         /// Its name, as `dutyd status` shows it.
         source: String,
+        /// Do it; without, only say how many records have marks.
+        #[arg(long)]
+        yes: bool,
     },
     /// Say which open cases would gain, lose or change a flag under the policy on disk, by rule. Changes nothing.
     Plan,
@@ -235,7 +238,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Erase { who, yes } => ask(Ask::Erase { who: who.clone(), sure: *yes }),
         Command::Pause { source } => pause(source, true),
         Command::Resume { source } => pause(source, false),
-        Command::Unmark { source } => ask(Ask::Unmark { source: source.clone() }),
+        Command::Unmark { source, yes } => ask(Ask::Unmark { source: source.clone(), sure: *yes }),
         Command::Plan | Command::Reload { dry_run: true } => ask(Ask::Plan),
         Command::Reload { dry_run: false } => ask(Ask::Reload),
     };

@@ -58,9 +58,11 @@ pub enum Ask {
         source: String,
         paused: bool,
     },
-    /// Take every mark of ours off the records of a source.
+    /// Take every mark of ours off the records of a source. Without `sure` only say how many.
     Unmark {
         source: String,
+        #[serde(default)]
+        sure: bool,
     },
     /// Rows of the audit log.
     Audit {

@@ -267,7 +267,7 @@ impl Engine {
             let mut actions = Vec::new();
             for row in rows.iter().filter(|row| row.key.source == source) {
                 let state = crate::store::open_state(&row.state)?;
-                if state.marks.marker.is_some() || state.mark.expected().is_some() {
+                if state.is_marked() {
                     let generation = state.mark.generation + ABOVE_ALL;
                     let key = &state.case.key;
                     actions.push(Action::new(key, Slot::Mark, Want::Mark(None), generation));

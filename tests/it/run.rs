@@ -97,9 +97,17 @@ impl Daemon {
         assert!(sent.expect("kill").success());
     }
 
+    /// Takes in what nobody waits for, as systemd does: a full socket would hold the daemon up.
+    fn drain(&self) {
+        self.notices.set_nonblocking(true).expect("a socket");
+        while self.notices.recv(&mut [0; 4096]).is_ok() {}
+        self.notices.set_nonblocking(false).expect("a socket");
+    }
+
     /// Asks until it is so: the daemon works while we ask, each question is a process of its own.
     fn until(&self, arguments: &[&str], so: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..6_000 {
+            self.drain();
             let value = self.json(arguments);
             if so(&value) {
                 return value;
@@ -172,6 +180,15 @@ async fn the_daemon_tells_systemd_answers_operators_marks_cases_and_stops_in_ord
     assert_eq!(daemon.ask(&["pause", "dsk"]).status.code(), Some(1), "no such source");
     assert_eq!(daemon.ask(&["parked", "retry", "w999"]).status.code(), Some(1), "nothing of that id");
     assert_eq!(daemon.json(&["parked", "list"]), Value::Array(Vec::new()));
+
+    let said = |arguments: &[&str]| String::from_utf8_lossy(&daemon.ask(arguments).stdout).into_owned();
+    assert!(said(&["unmark", "desk"]).contains("Nothing was changed; add --yes"));
+    assert_eq!(daemon.json(&["status"])["sources"][0]["mode"], "write");
+    let told = daemon.json(&["explain", &case]);
+    assert_ne!(told["marks"]["marker"], Value::Null, "asking took nothing off");
+    assert!(said(&["unmark", "desk", "--yes"]).contains("set its mode to \"observe\""));
+    daemon.until(&["explain", &case], |told| told["marks"]["marker"] == Value::Null);
+    assert_eq!(daemon.json(&["status"])["sources"][0]["mode"], "observe");
 
     let (code, log) = daemon.stop();
     assert_eq!(code, Some(0), "{log}");
