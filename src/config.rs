@@ -26,7 +26,7 @@ pub use source::{Brakes, Source, SourceFile, vendors};
 
 use crate::notify::Channel;
 use dutyd_core::calendar::{ics_names_in, zone_named};
-use dutyd_core::policy::{Policy, PolicyFile};
+use dutyd_core::policy::PolicyFile;
 use dutyd_core::problem::Problem;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -152,21 +152,6 @@ pub fn policy_files(dir: &Path) -> Result<Vec<PolicyFile>, Vec<Problem>> {
 /// Whether the directory has a policy of its own, be it an empty one.
 pub fn has_own_policy(dir: &Path) -> bool {
     !is_absent(&dir.join("policy"))
-}
-
-/// The language of dutyd.toml, where somebody chose one that sentences on tickets are not written in: the policy says that.
-pub fn language_remark(dir: &Path, settings: &Settings, policy: &Policy) -> Option<Problem> {
-    let (said, spoken) = (settings.text.language.as_str(), policy.language());
-    if said == spoken || said == shipped_settings().text.language {
-        return None;
-    }
-    let path = dir.join("dutyd.toml");
-    let text = read_text(&path).ok()?;
-    let message =
-        format!("`language` is `{said}` here, and sentences are written in the policy's, `{spoken}`");
-    let remedy =
-        format!("set it under [defaults] or [sources.NAME] of the policy; sentences stand in [texts.{said}]");
-    Some(Problem::at(&path.display().to_string(), &text, offset_of(&text, "language"), message, remedy))
 }
 
 /// The files of a policy directory: its TOML files in the order of their names, presets of its own, and the `.ics` files

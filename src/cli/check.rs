@@ -90,7 +90,6 @@ fn policy(place: &Place, survey: &Survey, report: &mut Report) {
             report.problems.extend(policy.run_examples());
             report.remarks.extend(policy.findings().iter().cloned());
             report.remarks.extend(policy.rules.is_empty().then(|| no_rule(place)));
-            report.remarks.extend(config::language_remark(&place.dir, &survey.config.settings, &policy));
             // With a source unknown every name could be its.
             if !survey.is_partial {
                 let sources = survey.files.iter().map(|file| (file.name.as_str(), &file.config));

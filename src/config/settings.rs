@@ -150,7 +150,6 @@ pub struct NetworkSettings {
 pub struct TextSettings {
     /// IANA name of the zone of times in texts.
     pub zone: String,
-    pub language: String,
 }
 
 /// For demonstrations and replays only.

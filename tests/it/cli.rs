@@ -248,17 +248,6 @@ fn the_last_line_of_check_says_whose_rules_and_how_many_systems_were_not_reached
 }
 
 #[test]
-fn a_language_in_dutyd_toml_that_nobody_writes_in_is_remarked() {
-    let dir = configured(&[("connectors/acme.toml", SOURCE)]);
-    let path = dir.path().join("dutyd.toml");
-    let settings = std::fs::read_to_string(&path).expect("settings");
-    std::fs::write(&path, format!("{settings}[text]\nlanguage = \"nl\"\n")).expect("settings");
-    let text = stdout(&dutyd(dir.path(), &["check", "--dev"]));
-    let told = "dutyd.toml:9:1: `language` is `nl` here, and sentences are written in the policy's, `en`\n  -> set it under";
-    assert!(text.contains(told), "{text}");
-}
-
-#[test]
 fn an_unreachable_system_is_told_in_plain_words() {
     let dir = configured(&[("connectors/acme.toml", SOURCE)]);
     let output = dutyd(dir.path(), &["check", "--online", "--dev"]);
