@@ -30,6 +30,7 @@ pub use outcome::{Exit, Failure};
 use crate::config::{Place, SchemaOf};
 use crate::desk::Ask;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use jiff::tz::TimeZone;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -234,7 +235,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Parked { what: Parked::Retry { id } } => ask(Ask::RetryParked { id: id.clone() }),
         Command::Parked { what: Parked::Drop { id } } => ask(Ask::DropParked { id: Some(id.clone()) }),
         Command::Notify { what } => notify::run(&place, what, cli.format),
-        Command::Audit { what } => ask(what.ask()),
+        Command::Audit { what } => what.ask(&zone_of(&place)).and_then(ask),
         Command::Erase { who, yes } => ask(Ask::Erase { who: who.clone(), sure: *yes }),
         Command::Pause { source } => pause(source, true),
         Command::Resume { source } => pause(source, false),
@@ -243,6 +244,12 @@ pub fn run(cli: Cli) -> Exit {
         Command::Reload { dry_run: false } => ask(Ask::Reload),
     };
     done.unwrap_or_else(|failure| failure.report())
+}
+
+/// The zone in which people read, as far as the settings can be read.
+fn zone_of(place: &Place) -> TimeZone {
+    let (settings, _) = crate::config::settings_as_far(&place.dir);
+    TimeZone::get(&settings.text.zone).unwrap_or(TimeZone::UTC)
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<Exit, Failure> {

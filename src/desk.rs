@@ -67,7 +67,7 @@ pub enum Ask {
     /// Rows of the audit log.
     Audit {
         case: Option<String>,
-        since: Option<Timestamp>,
+        since: Option<Since>,
         max: usize,
     },
     VerifyAudit {
@@ -88,6 +88,24 @@ pub enum Ask {
     Recount,
     /// Read the policy again.
     Reload,
+}
+
+/// From when on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Since {
+    At(Timestamp),
+    /// So long before the end.
+    Back(SignedDuration),
+}
+
+impl Since {
+    pub fn before(self, end: Timestamp) -> Timestamp {
+        match self {
+            Since::At(at) => at,
+            Since::Back(span) => end.saturating_sub(span).unwrap_or(Timestamp::MIN),
+        }
+    }
 }
 
 /// What comes back.

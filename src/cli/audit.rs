@@ -1,11 +1,13 @@
 //! `dutyd audit`: the log of decisions, writes, orders and messages, and whether it holds.
 
+use super::Failure;
+use super::backtest::wrong_when;
+use super::moment::since;
 use super::words::{count, instant, line, number};
 use crate::audit::Verified;
 use crate::desk::Ask;
 use crate::store::AuditRow;
 use clap::Subcommand;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -19,9 +21,9 @@ pub enum Audit {
     Show {
         /// Only about this case: `source/number`, or a number if it is unique.
         case: Option<String>,
-        /// Only rows since this instant, for example 2026-03-01T00:00:00Z.
-        #[arg(long, value_parser = super::calendar::instant)]
-        since: Option<Timestamp>,
+        /// Only rows from then on: a span back from now (12h, 30d), a date, or an instant.
+        #[arg(long, value_name = "WHEN")]
+        since: Option<String>,
         /// How many rows.
         #[arg(long, default_value_t = 100)]
         max: usize,
@@ -41,12 +43,17 @@ pub enum Audit {
 }
 
 impl Audit {
-    pub fn ask(&self) -> Ask {
-        match self {
-            Audit::Show { case, since, max } => Ask::Audit { case: case.clone(), since: *since, max: *max },
+    /// `zone`: the one in which dates are meant.
+    pub fn ask(&self, zone: &TimeZone) -> Result<Ask, Failure> {
+        Ok(match self {
+            Audit::Show { case, since: from, max } => {
+                let from = from.as_deref().map(|text| since(text, zone)).transpose();
+                let since = from.map_err(|wrong| wrong_when("--since", &wrong))?;
+                Ask::Audit { case: case.clone(), since, max: *max }
+            }
             Audit::Verify { head } => Ask::VerifyAudit { head: head.clone() },
             Audit::Retain { days } => Ask::RetainAudit { days: *days },
-        }
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! `dutyd backtest`: what is asked, which policy stands beside the one tried, and how far it is.
 
 use super::calendar::PolicyAt;
+use super::moment::{day_or_moment, since};
 use super::{Exit, Failure, Format, ask, print_bytes, print_json, show_backtest};
 use crate::archive::Archive;
 use crate::backtest::{self, Against, Contest, Pass, Question};
@@ -9,13 +10,10 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::{Store as _, StoreError};
 use clap::ValueEnum;
 use dutyd_core::action::Severity;
-use dutyd_core::calendar::parse_duration;
 use dutyd_core::decide::Knowledge;
 use dutyd_core::policy::{Policy, PolicySet};
 use dutyd_core::problem::nearest;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -101,13 +99,10 @@ async fn question(asked: &Backtest, settings: &Settings, store: &SqliteStore) ->
     let zone = TimeZone::get(&settings.text.zone).unwrap_or(TimeZone::UTC);
     let now = ask::clock(settings, store).await?.now();
     let until = match &asked.until {
-        Some(text) => instant(text, &zone).ok_or_else(|| not_an_instant("--until", text))?.min(now),
+        Some(text) => day_or_moment(text, &zone).map_err(|wrong| wrong_when("--until", &wrong))?.min(now),
         None => now,
     };
-    let back = parse_duration(&asked.since).ok().map(SignedDuration::from_secs);
-    let since = back.map(|span| until.saturating_sub(span).unwrap_or(Timestamp::MIN));
-    let since = since.or_else(|| instant(&asked.since, &zone));
-    let since = since.ok_or_else(|| not_an_instant("--since", &asked.since))?;
+    let since = since(&asked.since, &zone).map_err(|wrong| wrong_when("--since", &wrong))?.before(until);
     let watched = store.past().await.map_err(|error| failed(&error))?.watched_from;
     let since = match watched.values().min() {
         Some(first) if !asked.as_it_happened => since.max(*first),
@@ -132,18 +127,9 @@ async fn question(asked: &Backtest, settings: &Settings, store: &SqliteStore) ->
     })
 }
 
-/// A date begins at midnight where people read.
-fn instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
-    let date = || text.parse::<Date>().ok()?.to_zoned(zone.clone()).ok();
-    text.parse().ok().or_else(|| date().map(|day| day.timestamp()))
-}
-
-fn not_an_instant(option: &str, text: &str) -> Failure {
-    let message = format!(
-        "{option} `{text}` is no instant; write a date (2026-03-01), an instant with offset \
-         (2026-03-01T09:00:00+01:00), or for --since a span (30d)"
-    );
-    Failure::new(Exit::Problems, message)
+/// What is wrong with an option that takes a moment.
+pub fn wrong_when(option: &str, wrong: &str) -> Failure {
+    Failure::new(Exit::Problems, format!("{option} {wrong}"))
 }
 
 fn severity(word: &str) -> Result<Severity, String> {

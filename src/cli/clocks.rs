@@ -5,7 +5,7 @@ use super::moment::moment;
 use super::{Exit, Failure, Format, ask, clocks_drawn, print_bytes, print_json};
 use crate::archive::Archive;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Place};
+use crate::config::Place;
 use crate::desk::{Answer, Ask};
 use dutyd_core::calendar::Calendar;
 use dutyd_core::decide::end_of_second;
@@ -14,7 +14,6 @@ use dutyd_core::sla::history::HistoryDoc;
 use dutyd_core::sla::{ClockLife, ClockState, Label, Step, StepKind, lives};
 use dutyd_core::state::CaseState;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,11 +75,8 @@ pub fn run(place: &Place, explain: &Explain, format: Format) -> Result<Exit, Fai
 fn asked_at(place: &Place, explain: &Explain) -> Result<Option<Timestamp>, Failure> {
     let Some(text) = &explain.at else { return Ok(None) };
     // Where no settings can be read, the question itself says so, if it needs them.
-    let named =
-        config::settings(&place.dir).ok().and_then(|settings| TimeZone::get(&settings.text.zone).ok());
-    let zone = named.unwrap_or(TimeZone::UTC);
-    let at =
-        moment(text, &zone).map_err(|message| Failure::new(Exit::Problems, format!("--at {message}")))?;
+    let at = moment(text, &super::zone_of(place))
+        .map_err(|message| Failure::new(Exit::Problems, format!("--at {message}")))?;
     Ok(Some(at))
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Must not know: which option they belong to.
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
+use crate::desk::Since;
+use dutyd_core::calendar::parse_duration;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 /// An instant with offset, or date and time as `explain` and `list` print them: `2026-03-02 13:07:01 UTC`. `zone`: the one
 /// in which they print, whose letters may stand behind the time. Twice-shown times are told apart by those letters.
@@ -18,6 +20,25 @@ pub fn moment(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
              dutyd prints it: \"{}\"",
             super::words::instant(Timestamp::from_second(1_774_623_600).unwrap_or_default(), zone)
         )
+    })
+}
+
+/// From when on: a span back from the end (`30d`, `12h`), a date, which begins at midnight of the zone, or a moment.
+pub fn since(text: &str, zone: &TimeZone) -> Result<Since, String> {
+    match parse_duration(text) {
+        Ok(seconds) => Ok(Since::Back(SignedDuration::from_secs(seconds))),
+        Err(_) => {
+            day_or_moment(text, zone).map(Since::At).map_err(|wrong| format!("{wrong}, or a span back: 12h"))
+        }
+    }
+}
+
+/// A date, which begins at midnight of the zone, or a moment.
+pub fn day_or_moment(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
+    let day = || text.trim().parse::<Date>().ok()?.to_zoned(zone.clone()).ok();
+    moment(text, zone).or_else(|wrong| match day() {
+        Some(day) if !text.contains(':') => Ok(day.timestamp()),
+        _ => Err(format!("{wrong}, or a date: 2026-03-27")),
     })
 }
 
@@ -70,6 +91,26 @@ mod tests {
             let zone = TimeZone::get(zone).expect("a zone");
             let expected: Option<Timestamp> = expected.map(|at| at.parse().expect("an instant"));
             assert_eq!(moment(text, &zone).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn since_when_is_a_span_a_date_or_a_moment() {
+        let zone = TimeZone::get("Europe/Berlin").expect("a zone");
+        let table = [
+            ("12h", Some("2026-03-31T00:00:00Z")),
+            ("30d", Some("2026-03-01T12:00:00Z")),
+            ("2026-03-03", Some("2026-03-02T23:00:00Z")),
+            ("2026-03-02T13:07:01Z", Some("2026-03-02T13:07:01Z")),
+            ("2026-03-02 13:07:01 CET", Some("2026-03-02T12:07:01Z")),
+            ("2026-03-02 25:00", None),
+            ("tomorrow", None),
+            ("", None),
+        ];
+        let end: Timestamp = "2026-03-31T12:00:00Z".parse().expect("an instant");
+        for (text, expected) in table {
+            let expected: Option<Timestamp> = expected.map(|at| at.parse().expect("an instant"));
+            assert_eq!(since(text, &zone).ok().map(|since| since.before(end)), expected, "{text}");
         }
     }
 

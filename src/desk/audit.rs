@@ -1,11 +1,11 @@
 //! `dutyd audit` and `dutyd erase`: what was done and by whom, whether the log of it holds, and forgetting a customer.
 
-use super::{Desk, Live, Refusal};
+use super::{Desk, Live, Refusal, Since};
 use crate::audit::Verified;
 use crate::store::{AuditQuestion, AuditRow, Order, StateRow, open_state};
 use dutyd_core::case::{Case, Party};
 use dutyd_core::policy::Policy;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::collections::BTreeSet;
 
 /// States read at once while looking for a customer's.
@@ -19,13 +19,14 @@ impl Desk {
     pub(super) async fn audit(
         &self,
         case: Option<&str>,
-        since: Option<Timestamp>,
+        since: Option<Since>,
         max: usize,
     ) -> Result<Vec<AuditRow>, Refusal> {
         let case = match case {
             Some(name) => Some(self.one_case(name).await?.case),
             None => None,
         };
+        let since = since.map(|since| since.before(self.now()));
         Ok(self.store.audit_rows(AuditQuestion { case, since, max }).await?)
     }
 

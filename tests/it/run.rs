@@ -243,18 +243,24 @@ async fn a_second_daemon_on_the_same_database_is_refused_and_without_one_the_dat
     let second = daemon.ask(&["run"]);
     assert_eq!(second.status.code(), Some(74), "{second:?}");
     assert!(String::from_utf8_lossy(&second.stderr).contains("in use by another dutyd"), "{second:?}");
-    let table: [(&[&str], i32, &str); 6] = [
+    let table: [(&[&str], i32, &str); 7] = [
         (&["parked", "retry", "nope"], 1, "nothing is parked as `nope`"),
         (&["parked", "drop", "w999"], 1, "nothing is parked as `w999`"),
         (&["pause", "nope"], 1, "no source is called `nope`"),
         (&["audit", "verify", "--head", "c0ffee"], 2, "a hash has 64 digits"),
         (&["explain", "x", "--at", "2200-01-01T00:00:00Z"], 1, "no case is known as `x`"),
         (&["explain", "x", "--at", "soon"], 1, "write date, time and offset"),
+        (&["audit", "show", "--since", "soon"], 1, "or a date: 2026-03-27, or a span back: 12h"),
     ];
     for (asked, code, said) in table {
         let refused = daemon.ask(asked);
         assert_eq!(refused.status.code(), Some(code), "{asked:?}: {refused:?}");
         assert!(String::from_utf8_lossy(&refused.stderr).contains(said), "{asked:?}: {refused:?}");
+    }
+
+    for since in ["12h", "2020-01-01", "2020-01-01 09:00:00 UTC"] {
+        let rows = daemon.json(&["audit", "show", "--since", since]);
+        assert!(rows.as_array().is_some_and(|rows| !rows.is_empty()), "{since}: {rows}");
     }
 
     let dir = daemon.dir.path().to_owned();
