@@ -1,4 +1,4 @@
-//! What an answer means: success, or which of the six errors.
+//! What an answer means: success, or which of the seven errors.
 //!
 //! Knows: the many envelopes in which Jira says no. Must not know: what was asked, beyond whether it was a write.
 

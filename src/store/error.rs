@@ -1,15 +1,12 @@
 //! What can go wrong in the store, one variant per reaction.
 
-/// Exit code for storage that may have lost what it confirmed (`EX_IOERR`): the service manager starts us again, and the
-/// start checks the database.
-pub const EXIT_STORAGE: u8 = 74;
-
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Nothing of the transaction was stored; making room is enough.
     #[error("disk full: {0}; free some space, nothing acknowledged is lost")]
     Full(String),
-    /// A write or sync failed, so what reached the disk is unknown: the process must end with [`EXIT_STORAGE`].
+    /// A write or sync failed, so what reached the disk is unknown: the process must end with code 74
+    /// (`EX_IOERR`): the service manager starts us again, and the start checks the database.
     #[error("storage failed: {0}; ending, so that the next start checks the database")]
     Broken(String),
     /// What is stored does not hang together: the process must end, and the next start sets the database aside.

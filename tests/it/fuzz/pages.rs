@@ -1,5 +1,5 @@
 //! Answers of vendors broken in every way, at every place of a conversation: status, headers, body. Every call of a connector
-//! ends, with few requests, in an answer or in one of the six errors.
+//! ends, with few requests, in an answer or in one of the seven errors.
 //!
 //! Goals G17, G10 and G20: `cargo test --test it fuzz::pages`.
 
