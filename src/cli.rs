@@ -153,6 +153,9 @@ pub enum Command {
         /// Where the vendor reaches this machine's webhooks.
         #[arg(long, value_name = "URL", default_value = "https://dutyd.example.com")]
         webhook_base: String,
+        /// Print the documented connector file of such a system instead, to begin with.
+        #[arg(long)]
+        example: bool,
     },
     /// Show how recorded answers and webhook bodies are understood, without asking the vendor anything.
     Sample {
@@ -172,6 +175,8 @@ pub enum Command {
         #[command(subcommand)]
         question: sla::Question,
     },
+    /// Print the words that conditions and texts of rules may use.
+    Words,
     /// Print the JSON Schema of a kind of file.
     Schema {
         /// Of which.
@@ -218,12 +223,15 @@ pub fn run(cli: Cli) -> Exit {
     let done = match &cli.command {
         Command::Run => run::run(&place, cli.verbose),
         Command::Check { online } => check::run(&place, *online, cli.format),
-        Command::Setup { system, webhook_base } => setup::run(&place, system, webhook_base),
+        Command::Setup { system, webhook_base, example } => {
+            setup::run(&place, system, webhook_base, *example)
+        }
         Command::Sample { system, files } => sample::run(&place, system, files, cli.format),
         Command::Calendar { question } => calendar::run(&place, question, cli.format),
         Command::Explain(explain) => clocks::run(&place, explain, cli.format),
         Command::Sla { question } => sla::run(question, cli.format),
         Command::Backtest(asked) => backtest::run(&place, asked, cli.format),
+        Command::Words => print_bytes(dutyd_core::rule::reference().as_bytes()),
         Command::Schema { of } => print_json(&crate::config::schema(*of)),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(arguments, cli.format, cli.verbose),

@@ -100,7 +100,7 @@ pub fn compile_one(file: &PolicyFile, files: &[PolicyFile]) -> Result<Arc<Calend
             &file.text,
             offset,
             error.message(),
-            "see docs/POLICY.md for the keys of a calendar",
+            "dutyd schema policy prints the keys of a calendar",
         )]
     };
     let table: toml::Table = toml::from_str(&file.text).map_err(|error| refused(&error))?;

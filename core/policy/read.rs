@@ -133,16 +133,17 @@ impl<'f> Reader<'f> {
     fn wrong_type(&mut self, schema: &Json, error: &toml::de::Error, whole: Range<usize>) {
         let at = error.span().unwrap_or(whole).start;
         let missing = error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-        let (message, remedy) =
-            match missing {
-                Some(missing) => (
-                    format!("the key `{missing}` is missing"),
-                    format!("add `{missing}`: {}", described(schema, missing)),
-                ),
-                None => not_a_choice(error.message()).or_else(|| wrong_kind(error.message())).unwrap_or_else(
-                    || (error.message().to_owned(), "see docs/POLICY.md for what stands here".to_owned()),
-                ),
-            };
+        let (message, remedy) = match missing {
+            Some(missing) => (
+                format!("the key `{missing}` is missing"),
+                format!("add `{missing}`: {}", described(schema, missing)),
+            ),
+            None => {
+                not_a_choice(error.message()).or_else(|| wrong_kind(error.message())).unwrap_or_else(|| {
+                    (error.message().to_owned(), "dutyd schema policy prints what may stand here".to_owned())
+                })
+            }
+        };
         self.problem(at, message, remedy);
     }
 

@@ -121,7 +121,7 @@ impl Compiler<'_> {
         let limits = match (low, high) {
             (Some(low), Some(high)) => format!("`{}` is between {low} and {high}", word.path),
             (Some(low), None) => format!("`{}` is never less than {low}", word.path),
-            _ => format!("see `{}` in docs/POLICY.md", word.path),
+            _ => format!("dutyd words says what `{}` is", word.path),
         };
         self.fault(tree, format!("`{}` {message}", write(tree)), limits);
     }

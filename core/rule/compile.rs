@@ -319,7 +319,11 @@ impl Compiler<'_> {
     /// A name: a loop variable or a word.
     fn word(&mut self, tree: &IdedExpr) -> Typed {
         let Some(path) = path_of(tree) else {
-            return self.refuse(tree, "only words such as `case.priority` can be read", "see docs/POLICY.md");
+            return self.refuse(
+                tree,
+                "only words such as `case.priority` can be read",
+                "dutyd words lists them",
+            );
         };
         if let Some(at) = self.variables.iter().rposition(|(name, ..)| *name == path) {
             return Typed::leaf(Expr::Variable(at), self.variables[at].1);

@@ -274,10 +274,10 @@ fn missing(path: &str, scope: Scope, names: &Names) -> Missing {
     let near = known.iter().find(|name| **name == of_case).map(String::as_str);
     let remedy = match near.or_else(|| nearest(path, known.iter().map(String::as_str))) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if path.contains('.') => "the words that can be used are listed in docs/POLICY.md".to_owned(),
-        None => format!(
-            "if it is a text, write it in quotes: '{path}'; the words that can be used are listed in docs/POLICY.md"
-        ),
+        None if path.contains('.') => "dutyd words lists those that can be used".to_owned(),
+        None => {
+            format!("if it is a text, write it in quotes: '{path}'; dutyd words lists those that can be used")
+        }
     };
     Missing { message: format!("unknown name `{path}`"), remedy }
 }

@@ -114,7 +114,8 @@ fn list(channels: &[Channel], format: Format) -> Result<Exit, Failure> {
         })
         .collect();
     if text.is_empty() {
-        text = "nobody is told: put a channel's file into notify/; see docs/NOTIFICATIONS.md\n".to_owned();
+        text = "nobody is told: put a channel's file into notify/; dutyd notify example KIND prints one\n"
+            .to_owned();
     }
     print_bytes(text.as_bytes())
 }

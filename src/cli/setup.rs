@@ -4,8 +4,15 @@ use super::outcome::tell;
 use super::{Exit, Failure, print_bytes};
 use crate::config::{self, Connectors, Place, SourceFile, shipped};
 
-pub fn run(place: &Place, system: &str, webhook_base: &str) -> Result<Exit, Failure> {
+/// `example`: print the documented connector file of that kind of system.
+pub fn run(place: &Place, system: &str, webhook_base: &str, example: bool) -> Result<Exit, Failure> {
+    if let Some(file) = shipped::connector(system).filter(|_| example) {
+        return print_bytes(file.as_bytes());
+    }
     let Named { source, is_configured } = named(place, system)?;
+    if example && let Some(file) = shipped::connector(source.config.kind()) {
+        return print_bytes(file.as_bytes());
+    }
     let hook = format!("{}/hooks/{}", webhook_base.trim_end_matches('/'), source.name);
     let text = dutyd_connectors::setup(&source.config, &hook);
     let note = if is_configured { "" } else { EXAMPLE };

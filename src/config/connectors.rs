@@ -127,7 +127,7 @@ pub fn strangers<'a>(
 /// Without a source there is nothing to do.
 pub fn no_source(place: &Place) -> Problem {
     let folder = place.dir.join("connectors").display().to_string();
-    let remedy = "put one file per system there, made from config/connectors/SYSTEM.toml; dutyd setup SYSTEM tells what to \
-                  create in the system";
+    let remedy = "put one file per system there: dutyd setup SYSTEM --example prints one to begin with, dutyd setup SYSTEM tells \
+                  what to create in the system";
     Problem::of_file(&folder, "no source is configured", remedy)
 }

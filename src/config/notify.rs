@@ -244,7 +244,13 @@ pub(super) fn read(
     }
     let kind = doc.kind(secrets).map_err(|(key, reason)| {
         let at = super::offset_of(text, key);
-        vec![Problem::at(file, text, at, format!("`{key}`: {reason}"), "see the shipped files of notify/")]
+        vec![Problem::at(
+            file,
+            text,
+            at,
+            format!("`{key}`: {reason}"),
+            "dutyd notify example KIND prints a documented file",
+        )]
     })?;
     let zone = common.zone.as_deref().unwrap_or(&settings.text.zone);
     Ok(Channel {

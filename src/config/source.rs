@@ -194,7 +194,7 @@ fn unbuildable(error: &BuildError, file: &str, text: &str) -> Problem {
     let last = key.rsplit('.').next().unwrap_or(key);
     let (reason, remedy) = match reason.split_once("; write ") {
         Some((reason, how)) => (reason, format!("write {how}")),
-        None => (reason.as_str(), "see the shipped connector file".to_owned()),
+        None => (reason.as_str(), "dutyd setup SYSTEM --example prints a documented file".to_owned()),
     };
     Problem::at(file, text, super::offset_of(text, last), format!("`{key}`: {reason}"), remedy)
 }

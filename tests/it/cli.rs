@@ -268,6 +268,25 @@ fn without_daemon_and_database_the_commands_say_how_to_begin() {
 }
 
 #[test]
+fn what_an_error_points_to_is_inside_the_binary() {
+    let nowhere = Path::new("/nonexistent");
+    let shipped = |path: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
+    for kind in ["servicenow", "jira", "jira-dc", "zendesk", "salesforce"] {
+        let output = dutyd(nowhere, &["setup", kind, "--example"]);
+        let file = shipped(&format!("config/connectors/{kind}.toml")).expect("a file");
+        assert_eq!((code(&output), stdout(&output)), (0, file), "{kind}");
+    }
+    let configured = configured(&[("connectors/acme.toml", SOURCE)]);
+    let of_source = stdout(&dutyd(configured.path(), &["setup", "acme", "--example", "--dev"]));
+    assert_eq!(of_source, shipped("config/connectors/servicenow.toml").expect("a file"));
+    assert_eq!(code(&dutyd(nowhere, &["setup", "acme", "--example"])), 1);
+    let words = stdout(&dutyd(nowhere, &["words"]));
+    let page = shipped("docs/POLICY.md").expect("a page");
+    assert!(words.lines().all(|line| page.contains(line)), "as docs/POLICY.md has them: {words}");
+    assert!(words.contains("| `case.priority` |"), "{words}");
+}
+
+#[test]
 fn every_command_has_a_manual_page_and_a_completion() {
     let dir = tempfile::tempdir().expect("a directory");
     let pages = dir.path().join("man");
