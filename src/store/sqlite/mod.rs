@@ -73,7 +73,7 @@ impl SqliteStore {
             least: FreeMin::Bytes(0),
             short: AtomicBool::default(),
         };
-        store.recover(now).await?;
+        store.writer.write(Keep::Now, move |db| upkeep::recover(db, now)).await?;
         if start.new {
             store.writer.write(Keep::Now, move |db| outbox::note_birth(db, now)).await?;
         }
@@ -189,7 +189,11 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn recover(&self, now: Timestamp) -> Result<()> {
-        self.writer.write(Keep::Now, move |db| upkeep::recover(db, now)).await
+        let recover = move |db: &Connection| {
+            upkeep::recover(db, now)?;
+            outbox::note_jump(db, now)
+        };
+        self.writer.write(Keep::Now, recover).await
     }
 
     async fn lease_source(&self, source: &str, token: Token, now: Timestamp) -> Result<Option<SourceLease>> {

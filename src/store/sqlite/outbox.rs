@@ -39,6 +39,8 @@ pub fn stage_word(stage: i64) -> &'static str {
 const BORN: &str = "born_ms";
 /// When it was found after a crash, which may have cost its end: notes wanted before or soon after are asked about first.
 const FOUND: &str = "found_ms";
+/// Which new database's first cases were read again.
+const READ_AGAIN: &str = "born_read_ms";
 /// T_quiet.
 const YOUNG: SignedDuration = SignedDuration::from_secs(120);
 
@@ -162,9 +164,31 @@ pub fn note_birth(db: &Connection, now: Timestamp) -> Result<()> {
     set_meta(db, BORN, &ms(now).to_string())
 }
 
+/// The clock was set: a new database that was not seen to grow up begins to anew.
+pub fn note_jump(db: &Connection, now: Timestamp) -> Result<()> {
+    let born = meta(db, BORN)?;
+    if born.is_some() && born != meta(db, READ_AGAIN)? { note_birth(db, now) } else { Ok(()) }
+}
+
 /// Remembers when it was found after a crash.
 pub fn note_crash(db: &Connection, now: Timestamp) -> Result<()> {
     set_meta(db, FOUND, &ms(now).to_string())
+}
+
+/// Marks do not wait for T_quiet of a new database: what a lost one had under way can still land on one written meanwhile,
+/// and not everywhere does that move the record's version. So these cases are read again, once, when it is over.
+pub fn read_young_again(db: &Connection, now: Timestamp) -> Result<()> {
+    let (born, done) = (meta(db, BORN)?, meta(db, READ_AGAIN)?);
+    let Some(grown_at) = young_until(db, BORN)?.filter(|at| *at <= now && born != done) else {
+        return Ok(());
+    };
+    db.execute(
+        "INSERT INTO hint (source, vendor_id, lane, ready_at, since)
+         SELECT DISTINCT source, vendor_id, 1, ?1, ?1 FROM audit JOIN cases ON cases.id = case_id
+         WHERE kind = ?2 AND at BETWEEN ?3 AND ?4 ON CONFLICT DO NOTHING",
+        params![ms(now), Kind::Write.number(), ms(grown_at - YOUNG), ms(grown_at)],
+    )?;
+    set_meta(db, READ_AGAIN, &born.unwrap_or_default())
 }
 
 fn young_until(db: &Connection, since: &str) -> Result<Option<Timestamp>> {

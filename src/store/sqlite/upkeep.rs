@@ -196,6 +196,7 @@ pub fn sweep(db: &Connection, retention: Retention, now: Timestamp) -> Result<Sw
     notices::purge(db, now)?;
     let minute = ms(now).div_euclid(60_000) - outbox::HOUR_MINUTES;
     db.execute("DELETE FROM spent WHERE minute <= ?1", [minute])?;
+    outbox::read_young_again(db, now)?;
     census::walk(db, now)?;
     let more = old.len() == FORGET_MAX || deliveries == PURGE_MAX;
     Ok(Swept { cases: old.len(), deliveries, audited, more })

@@ -180,3 +180,15 @@ fn half_of_a_removal_of_ours_is_no_persons_answer() {
     ];
     holds_with(6, 129, &[3], &ops);
 }
+
+#[test]
+fn a_write_of_a_lost_database_that_lands_on_a_new_mark_is_found() {
+    let ops = [
+        Op::LandLate { source: 1, seconds: 114 },
+        Op::Pass { seconds: 22 },
+        Op::LoseDatabase,
+        Op::StepClock { by: -600 },
+        Op::Pass { seconds: 4 },
+    ];
+    holds_with(2, 31_631, &[1, 3, 0], &ops);
+}
