@@ -20,7 +20,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,7 +60,7 @@ pub struct Told {
     /// Flags told as raised or worse, and as over.
     pub raised: usize,
     pub over: usize,
-    /// Messages that came twice, and flags told twice as the same.
+    /// Messages that came twice, and flags told twice as the same with no end told in between.
     pub doubled: usize,
     /// Messages whose signature is wrong.
     pub badly_signed: usize,
@@ -104,9 +104,9 @@ impl Duty {
     pub fn account(&self, rows: &[ChannelRow]) -> Told {
         let heard = self.ears.all();
         let mut told = Told { messages: heard.len(), ..Told::default() };
-        let mut seen: HashMap<String, usize> = HashMap::new();
+        let (mut seen, mut standing) = (BTreeSet::new(), BTreeMap::new());
         for one in heard.iter() {
-            *seen.entry(one.id.clone()).or_default() += 1;
+            told.doubled += usize::from(!seen.insert(&one.id));
             told.badly_signed += usize::from(!one.signed);
             let flags = one.event["data"]["flags"].as_array().map_or(&[][..], Vec::as_slice);
             told.grouped += usize::from(flags.len() > 1);
@@ -115,11 +115,14 @@ impl Duty {
                 let over = flag["clears"] == true;
                 told.over += usize::from(over);
                 told.raised += usize::from(!over);
-                let what = if over { "over" } else { flag["severity"].as_str().unwrap_or_default() };
-                *seen.entry(format!("{} {what}", flag["episode"])).or_default() += 1;
+                let as_what: &mut BTreeSet<_> = standing.entry(flag["episode"].to_string()).or_default();
+                let is_new = match over {
+                    true => !std::mem::take(as_what).is_empty(),
+                    false => as_what.insert(flag["severity"].to_string()),
+                };
+                told.doubled += usize::from(!is_new);
             }
         }
-        told.doubled = seen.values().map(|times| times - 1).sum();
         told.left = rows.iter().map(|row| row.pending + row.parked).sum::<u64>() as usize;
         told
     }
