@@ -103,9 +103,10 @@ impl Stage {
         self.store.sources(self.clock.now()).await.expect("read")[0].outbox.pending()
     }
 
-    /// What the vendor was asked apart from polls.
+    /// What the vendor was asked apart from reading.
     fn writes(&self) -> Vec<String> {
-        self.double.asked().into_iter().filter(|asked| !asked.starts_with("pull")).collect()
+        let reads = |asked: &String| asked.starts_with("pull") || asked.starts_with("fetch");
+        self.double.asked().into_iter().filter(|asked| !reads(asked)).collect()
     }
 }
 
