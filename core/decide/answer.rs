@@ -5,7 +5,8 @@ use crate::state::OverrideKind;
 use jiff::{SignedDuration, Timestamp, civil};
 
 /// Reads an answer: `4h`, `90m`, `2d` or a date `2026-03-01` snooze until then, `worse` until severity rises above the
-/// worst one shown now, `ack` acknowledges, `escalated` confirms, `no` or `dismiss` dismisses. A leading `snooze` is allowed. `None`: not understood.
+/// worst one shown now, `ack` acknowledges, `escalated` confirms, `no` or `dismiss` dismisses. A leading `snooze` is
+/// allowed. `None`: not understood.
 pub fn parse(said: &str, now: Timestamp, worst: Severity) -> Option<OverrideKind> {
     let said = said.trim().to_lowercase();
     let said = said.strip_prefix("snooze").map_or(said.as_str(), str::trim);

@@ -40,10 +40,11 @@ pub struct Settings {
 }
 
 /// Whether dutyd writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Decide and show, write nothing into the vendors' systems.
+    #[default]
     Observe,
     /// Mark the cases in the vendors' systems.
     Write,

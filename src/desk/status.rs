@@ -121,13 +121,7 @@ fn stored_health(source: &Desked, row: &SourceRow, now: Timestamp) -> SourceHeal
         lag_seconds: row.caught_up_at.map(|at| now.duration_since(at).as_secs()),
         bound_seconds: bound.as_secs(),
         blind_since: row.caught_up_at.filter(|at| now.duration_since(*at) > bound),
-        signed_out: false,
-        read_trouble: None,
-        read_again_at: None,
-        write_trouble: None,
-        write_again_at: None,
-        braked_until: None,
-        clock_offset_ms: 0,
+        ..SourceHealth::default()
     }
 }
 

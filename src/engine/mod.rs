@@ -8,6 +8,7 @@ mod digest;
 mod evaluate;
 mod pull;
 mod retry;
+mod scan;
 mod source;
 mod spoiled;
 mod sweep;

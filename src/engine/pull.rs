@@ -1,6 +1,7 @@
 //! What comes in: pages by poll, cases by hint. The next page is fetched while the last one is stored.
 
 use super::retry::{self, read_again};
+use super::scan::Scan;
 use super::source::{Source, Way};
 use super::spoiled::Records;
 use super::{EngineError, Shared, Tick, Unit, derive_again, lock};
@@ -10,7 +11,6 @@ use crate::store::{
     seal_change, seal_news,
 };
 use async_trait::async_trait;
-use dutyd_connectors::trail::Trail;
 use dutyd_connectors::{ConnectorError, Fetched, Page, Quarantined};
 use dutyd_core::case::{CaseChange, CaseKey};
 use dutyd_core::policy::PolicySet;
@@ -36,39 +36,6 @@ const LOTS_MAX: usize = 16;
 const PAGES_MAX: usize = 4;
 /// No batch is begun after a step has taken this long. Less than the life of a hint's lease.
 const STEP_LONG: SignedDuration = SignedDuration::from_secs(20);
-
-/// Pages of a scan that may lead back one after the other, and that may be empty: what our account may not see leaves
-/// pages empty.
-const REPEATS_MAX: usize = 1;
-const EMPTY_MAX: usize = 200;
-
-/// A scan under way.
-struct Scan {
-    /// When it began: what it has seen at its end is all that stood there then.
-    begun: Timestamp,
-    /// A page already read.
-    next: Option<Page>,
-    trail: Trail,
-}
-
-impl Scan {
-    fn new(begun: Timestamp) -> Self {
-        Self { begun, next: None, trail: Trail::new(REPEATS_MAX, EMPTY_MAX) }
-    }
-
-    /// Why this page leads nowhere, if so.
-    fn stuck_at(&mut self, page: &Page) -> Option<String> {
-        let changes = page.changes.iter().map(|change| (&change.case.key, Some(change.case.revision)));
-        let hints = page.hints.iter().map(|hint| (&hint.key, hint.revision));
-        let records: Vec<_> = changes.chain(hints).collect();
-        let rows = records.len() + page.quarantined.len();
-        // Without versions the same cases may well stand on page after page.
-        let told = records.iter().all(|(_, revision)| revision.is_some()) && page.quarantined.is_empty();
-        let place = page.next.as_ref().map(|cursor| &cursor.body);
-        let followed = if page.more { self.trail.step(place, rows, told.then_some(records)) } else { Ok(()) };
-        page.stuck.clone().or_else(|| followed.err().map(str::to_owned))
-    }
-}
 
 /// Hints taken, and what came of them.
 struct Batch {

@@ -33,7 +33,7 @@ pub struct SourceSetup {
 }
 
 /// How a source is doing, for status, health and metrics.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct SourceHealth {
     pub source: String,
     pub vendor: &'static str,

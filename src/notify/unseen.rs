@@ -72,7 +72,6 @@ pub fn unseen_line(unseen: &Unseen, now: Timestamp, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Mode;
 
     fn at(text: &str) -> Timestamp {
         format!("2026-03-02T{text}:00Z").parse().expect("an instant")
@@ -81,20 +80,9 @@ mod tests {
     fn seen() -> SourceHealth {
         SourceHealth {
             source: "desk".to_owned(),
-            vendor: "servicenow",
-            mode: Mode::Write,
-            paused: false,
             caught_up_at: Some(at("21:04")),
-            lag_seconds: None,
             bound_seconds: 180,
-            blind_since: None,
-            signed_out: false,
-            read_trouble: None,
-            read_again_at: None,
-            write_trouble: None,
-            write_again_at: None,
-            braked_until: None,
-            clock_offset_ms: 0,
+            ..SourceHealth::default()
         }
     }
 
